@@ -1,0 +1,74 @@
+"""Digests: names made from content.
+
+Everything the store identifies (a tensor, a checkpoint, a closure, a call, a
+result) is named here and nowhere else, so two kinds of thing can never share a
+digest and two spellings of one thing never differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+# What a hasher reads without a copy. `collections.abc.Buffer` arrives with Python 3.12.
+Bytes: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """The hash of some content; `str()` gives its hexadecimal form."""
+
+    algorithm: str
+    hex: str
+
+    def __str__(self) -> str:
+        return self.hex
+
+    def __bytes__(self) -> bytes:
+        return bytes.fromhex(self.hex)
+
+    @property
+    def short(self) -> str:
+        """The first 12 characters: enough for people, never used as a name."""
+        return self.hex[:12]
+
+
+class Hasher:
+    """Digests content that arrives in pieces; `digest_of` is the same at once.
+
+    A part is announced with its length and may then be fed in any number of
+    pieces, so reading a file block by block gives the digest of the whole.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._blake3 = blake3()
+        self.part(kind.encode())
+
+    def announce(self, length: int) -> None:
+        """Begin a part of `length` bytes."""
+        self._blake3.update(length.to_bytes(8, "big"))
+
+    def feed(self, piece: Bytes) -> None:
+        """Add a piece of the announced part."""
+        self._blake3.update(piece)
+
+    def part(self, whole: Bytes) -> None:
+        """Add a part that is already whole."""
+        self.announce(memoryview(whole).nbytes)
+        self.feed(whole)
+
+    def digest(self) -> Digest:
+        """The digest of all parts so far."""
+        return Digest("blake3", self._blake3.hexdigest())
+
+
+def digest_of(kind: str, *parts: Bytes) -> Digest:
+    """Digest `parts` as one thing of this `kind`; two kinds can never share a digest."""
+    hasher = Hasher(kind)
+    for part in parts:
+        hasher.part(part)
+    return hasher.digest()
