@@ -1,1 +1,29 @@
-"""Content-addressed artifacts of model checkpoints."""
+"""Content-addressed artifacts of model checkpoints: decorate a pure function, and its results are kept."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from artifact_store._version import __version__
+from artifact_store.artifacts import Artifact
+from artifact_store.checkpoints import Checkpoint
+from artifact_store.errors import ArtifactStoreError
+from artifact_store.files import File
+from artifact_store.memoize import Analysis, analysis
+from artifact_store.pipeline import AnalysisPipeline
+from artifact_store.runs import Run
+
+# What an analysis returns: arrays, tensors or numbers by name. What a call of it gives: read-only numpy arrays.
+Arrays: TypeAlias = Mapping[str, Any]
+
+__all__ = [
+    "Analysis",
+    "AnalysisPipeline",
+    "Arrays",
+    "Artifact",
+    "ArtifactStoreError",
+    "Checkpoint",
+    "File",
+    "Run",
+    "__version__",
+    "analysis",
+]

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from blake3 import blake3
 
 # What a hasher reads without a copy. `collections.abc.Buffer` arrives with Python 3.12.
-Bytes: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
+Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True, order=True)

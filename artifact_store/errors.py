@@ -7,6 +7,655 @@ position, so an error survives the trip back from a worker process.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class ArtifactStoreError(Exception):
     """Base of every deliberate error."""
+
+
+class Unencodable(ArtifactStoreError, TypeError):
+    """A value has no canonical encoding; the border that knows its name says which one."""
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(found, advice)
+        self.found, self.advice = found, advice
+
+    def __str__(self) -> str:
+        return f"A {self.found} has no canonical encoding. {self.advice}"
+
+
+class UnencodableParam(ArtifactStoreError, TypeError):
+    """A parameter has no canonical encoding, so the call has no key."""
+
+    def __init__(self, analysis: str, name: str, found: str, advice: str) -> None:
+        super().__init__(analysis, name, found, advice)
+        self.analysis, self.name, self.found, self.advice = (
+            analysis,
+            name,
+            found,
+            advice,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis}: parameter {self.name!r} holds a {self.found}, which has no canonical "
+            f"encoding. {self.advice} If it changes how and not what is computed, name it in "
+            f"@analysis(ignore=({self.name!r},))."
+        )
+
+
+class UnresolvedDependency(ArtifactStoreError):
+    """The closure of an analysis cannot be known, so the analysis has no key."""
+
+    def __init__(self, where: str, what: str, advice: str) -> None:
+        super().__init__(where, what, advice)
+        self.where, self.what, self.advice = where, what, advice
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.advice}"
+
+
+class SourceChanged(ArtifactStoreError):
+    """The file of a function is no longer the one it was imported from."""
+
+    def __init__(self, function: str, file: str) -> None:
+        super().__init__(function, file)
+        self.function, self.file = function, file
+
+    def __str__(self) -> str:
+        return (
+            f"{self.function} runs code that {self.file} no longer contains: the file was edited after it "
+            "was imported. Reload the module (or restart), so that what runs is what the key names."
+        )
+
+
+class SourceUnavailable(ArtifactStoreError, OSError):
+    """A first-party function has no source to digest."""
+
+    def __init__(self, function: str, file: str) -> None:
+        super().__init__(function, file)
+        self.function, self.file = function, file
+
+    def __str__(self) -> str:
+        return (
+            f"The source of {self.function} cannot be read from {self.file!r}, so no key can be made. "
+            "Define it in a file or a notebook cell."
+        )
+
+
+class BadArrayName(ArtifactStoreError, ValueError):
+    """A name that cannot be the folder of an array inside a zarr group."""
+
+    def __init__(self, name: object, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"An array cannot be named {self.name!r}: {self.problem}. Return it under another name."
+
+
+class UnstorableArray(ArtifactStoreError, TypeError):
+    """A value that has no exact form as a plain array of numbers."""
+
+    def __init__(self, array: str, found: str, advice: str) -> None:
+        super().__init__(array, found, advice)
+        self.array, self.found, self.advice = array, found, advice
+
+    def __str__(self) -> str:
+        return (
+            f"Array {self.array!r} is {self.found}, which cannot be stored. {self.advice} "
+            "Stored are bool, (u)int8-64, float16-64 and complex64/128."
+        )
+
+
+class DimsMismatch(ArtifactStoreError, ValueError):
+    """An array has more or fewer axes than dimensions were declared for it."""
+
+    def __init__(
+        self, array: str, shape: tuple[int, ...], dims: tuple[str, ...]
+    ) -> None:
+        super().__init__(array, shape, dims)
+        self.array, self.shape, self.dims = array, shape, dims
+
+    def __str__(self) -> str:
+        return (
+            f"Array {self.array!r} has shape {self.shape}, hence {len(self.shape)} axes, but its declared "
+            f"dimensions are {self.dims}, which are {len(self.dims)}. Name every axis once, in order."
+        )
+
+
+class BadDims(ArtifactStoreError, ValueError):
+    """Dimensions that no array can have, or that were declared for no array."""
+
+    def __init__(self, array: str, dims: object, problem: str) -> None:
+        super().__init__(array, dims, problem)
+        self.array, self.dims, self.problem = array, dims, problem
+
+    def __str__(self) -> str:
+        return f"Dimensions {self.dims!r} of array {self.array!r}: {self.problem}."
+
+
+class DimLengthsDiffer(ArtifactStoreError, ValueError):
+    """One dimension has different lengths in arrays that are stored together."""
+
+    def __init__(self, dim: str, lengths: dict[str, int]) -> None:
+        super().__init__(dim, lengths)
+        self.dim, self.lengths = dim, lengths
+
+    def __str__(self) -> str:
+        found = ", ".join(
+            f"{length} in {array!r}" for array, length in self.lengths.items()
+        )
+        return (
+            f"Dimension {self.dim!r} has different lengths: {found}. Arrays stored together "
+            "share their dimensions; give one of these another dimension name."
+        )
+
+
+class BadRecord(ArtifactStoreError, ValueError):
+    """The record of a stored array contradicts itself, so it was not written by this package."""
+
+    def __init__(self, array: str, problem: str) -> None:
+        super().__init__(array, problem)
+        self.array, self.problem = array, problem
+
+    def __str__(self) -> str:
+        return f"The record of array {self.array!r} is not one of ours: {self.problem}. Compute the artifact again."
+
+
+class CorruptArtifact(ArtifactStoreError):
+    """A file of an artifact is missing, or is not what was written."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}. What it belongs to must not be used; compute it again."
+
+
+class MissingCheckpoint(ArtifactStoreError, FileNotFoundError):
+    """There is no checkpoint at this path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.reason}. Name a safetensors file, a *.safetensors.index.json, "
+            "or a directory that holds exactly one of them."
+        )
+
+
+class MissingFile(ArtifactStoreError, FileNotFoundError):
+    """There is no file at this path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}. Name an existing file; a relative path starts at the working directory."
+
+
+class FileChanged(ArtifactStoreError, RuntimeError):
+    """A file is no longer the one that was opened."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason} since it was opened. Open it again to use what it holds now."
+
+
+class CheckpointChanged(FileChanged):
+    """A file of a checkpoint is no longer the one that was opened."""
+
+
+class MissingTensor(ArtifactStoreError, KeyError):
+    """A checkpoint has no tensor of this name."""
+
+    def __init__(self, path: Path, name: str, similar: tuple[str, ...]) -> None:
+        super().__init__(path, name, similar)
+        self.path, self.name, self.similar = path, name, similar
+
+    def __str__(self) -> str:
+        advice = (
+            f"Did you mean {_either(self.similar)}?"
+            if self.similar
+            else "`checkpoint.keys()` lists what it holds."
+        )
+        return f"{self.path} has no tensor {self.name!r}. {advice}"
+
+
+class NotANumpyDtype(ArtifactStoreError, TypeError):
+    """A tensor has a dtype that numpy does not know."""
+
+    def __init__(self, path: Path, name: str, dtype: str) -> None:
+        super().__init__(path, name, dtype)
+        self.path, self.name, self.dtype = path, name, dtype
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: tensor {self.name!r} is {self.dtype}, which numpy does not know. "
+            f"Use `checkpoint.tensor({self.name!r})` and convert it, for instance with `.float()`."
+        )
+
+
+class NotATorchDtype(ArtifactStoreError, TypeError):
+    """A tensor has a dtype or a packed shape that this torch cannot represent."""
+
+    def __init__(
+        self, path: Path, name: str, dtype: str, shape: tuple[int, ...]
+    ) -> None:
+        super().__init__(path, name, dtype, shape)
+        self.path, self.name, self.dtype, self.shape = path, name, dtype, shape
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: tensor {self.name!r} is {self.dtype} of shape {list(self.shape)}, which this torch cannot "
+            "represent. Install a newer torch, or save the tensor as another dtype."
+        )
+
+
+class MalformedCheckpoint(ArtifactStoreError, ValueError):
+    """A checkpoint breaks the safetensors format; nothing of it was used.
+
+    There is one subclass for each way to break it. `fault` says what is wrong
+    with which values; `advice`, the same for all of a class, says what to do.
+    """
+
+    advice = "Save it again with safetensors."
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(path, fault)
+        self.path, self.fault = path, fault
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fault}. {self.advice}"
+
+
+class EmptyCheckpoint(MalformedCheckpoint):
+    """The file has no bytes at all."""
+
+    advice = "Its writer was probably interrupted; save or copy it again."
+
+
+class NotSafetensors(MalformedCheckpoint):
+    """The file is of another format."""
+
+    advice = "Convert it with `safetensors.torch.save_file` or name another file."
+
+
+class TruncatedCheckpoint(MalformedCheckpoint):
+    """The file ends before its header or its tensors do."""
+
+    advice = "Its writer or a copy was probably interrupted; save or copy it again."
+
+
+class TrailingBytes(MalformedCheckpoint):
+    """The file goes on after its last tensor."""
+
+
+class HeaderTooLarge(MalformedCheckpoint):
+    """The header is longer than any reader of safetensors accepts."""
+
+    advice = "Check that it is a safetensors file; if so, split it into shards."
+
+
+class MalformedHeader(MalformedCheckpoint):
+    """The header is not JSON of the prescribed form."""
+
+
+class DuplicateName(MalformedCheckpoint):
+    """A header or index bears one name twice, so which is meant cannot be known."""
+
+
+class UnknownDtype(MalformedCheckpoint):
+    """A tensor has a dtype that the format does not define."""
+
+    advice = "Save it as a dtype that safetensors 0.8 defines."
+
+
+class ImpossibleShape(MalformedCheckpoint):
+    """A tensor has a shape that no array can have."""
+
+
+class InconsistentSize(MalformedCheckpoint):
+    """A tensor does not occupy as many bytes as its dtype and shape demand."""
+
+
+class OffsetsOutOfRange(MalformedCheckpoint):
+    """A tensor begins before the data, or ends before it begins or where no file reaches."""
+
+
+class OverlappingTensors(MalformedCheckpoint):
+    """Two tensors claim the same bytes."""
+
+
+class GapBetweenTensors(MalformedCheckpoint):
+    """Some bytes belong to no tensor."""
+
+
+class MalformedIndex(MalformedCheckpoint):
+    """The index of a sharded checkpoint is not JSON of the prescribed form."""
+
+    advice = "Save the checkpoint again, index and shards together."
+
+
+class EscapingShard(MalformedIndex):
+    """An index names a shard outside its own directory."""
+
+    advice = (
+        "Put every shard beside the index and name it by a relative path without '..'."
+    )
+
+
+class MissingShard(MalformedIndex):
+    """An index names a shard that is not there."""
+
+    advice = "The index beside it names it as a shard: copy it there, or save the checkpoint again."
+
+
+class TensorNotInShard(MalformedIndex):
+    """An index places a tensor in a shard that does not hold it."""
+
+
+class TensorNotInIndex(MalformedIndex):
+    """A shard holds a tensor that the index does not name."""
+
+
+class TensorInTwoShards(MalformedIndex):
+    """Two shards hold a tensor of one name, so which is meant cannot be known."""
+
+
+class MissingRun(ArtifactStoreError, FileNotFoundError):
+    """There is no run at this path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}. Name the directory that holds a run and its checkpoints."
+
+
+class MalformedPattern(ArtifactStoreError, ValueError):
+    """The pattern of a run does not say where the epoch stands in a path."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(pattern, reason)
+        self.pattern, self.reason = pattern, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pattern!r} {self.reason}. Write a path relative to the run with one field, "
+            "as in 'checkpoints/checkpoint_epoch_{epoch:05d}.safetensors'."
+        )
+
+
+class NoCheckpoints(ArtifactStoreError, LookupError):
+    """A run holds no checkpoint that matches its pattern."""
+
+    def __init__(self, path: Path, pattern: str, found: tuple[str, ...]) -> None:
+        super().__init__(path, pattern, found)
+        self.path, self.pattern, self.found = path, pattern, found
+
+    def __str__(self) -> str:
+        found = ", ".join(map(repr, self.found)) or "nothing"
+        return (
+            f"{self.path} holds no checkpoint that matches {self.pattern!r}; there is {found}. "
+            "Give the pattern of its names: `Run(path, pattern)`."
+        )
+
+
+class DuplicateEpoch(ArtifactStoreError, ValueError):
+    """Two checkpoints of a run bear the same epoch."""
+
+    def __init__(self, epoch: int, first: Path, second: Path) -> None:
+        super().__init__(epoch, first, second)
+        self.epoch, self.first, self.second = epoch, first, second
+
+    def __str__(self) -> str:
+        return f"Epoch {self.epoch} is both {self.first} and {self.second}. Move one of them away."
+
+
+class MissingEpoch(ArtifactStoreError, KeyError):
+    """A run has no checkpoint of this epoch."""
+
+    def __init__(self, path: Path, epoch: int, nearest: tuple[int, ...]) -> None:
+        super().__init__(path, epoch, nearest)
+        self.path, self.epoch, self.nearest = path, epoch, nearest
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has no checkpoint of epoch {self.epoch}; the nearest is {_either(self.nearest)}. "
+            "`run.epochs` lists them all; a new `Run` also sees those saved since."
+        )
+
+
+class MalformedRecord(ArtifactStoreError, ValueError):
+    """The config or metadata of a run is not a JSON object."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(path, fault)
+        self.path, self.fault = path, fault
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fault}. Repair the file, or remove it: a run may lack it."
+
+
+def _either(choices: Iterable[object]) -> str:
+    return " or ".join(map(repr, choices))
+
+
+class UnknownFormat(ArtifactStoreError):
+    """An entry was written by a release that this one does not know."""
+
+    def __init__(self, path: str, found: object) -> None:
+        super().__init__(path, found)
+        self.path, self.found = path, found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has format {self.found!r}, which this release does not know. "
+            "Install a newer artifact-store, or use another store."
+        )
+
+
+class BadResult(ArtifactStoreError, TypeError):
+    """A function returned what is no array."""
+
+    def __init__(self, analysis: str, found: str, advice: str) -> None:
+        super().__init__(analysis, found, advice)
+        self.analysis, self.found, self.advice = analysis, found, advice
+
+    def __str__(self) -> str:
+        return f"{self.analysis} returned {self.found}. {self.advice}"
+
+
+class BadDeclaration(ArtifactStoreError, TypeError):
+    """What was decorated cannot be an analysis, or not with these arguments."""
+
+    def __init__(self, analysis: str, problem: str, advice: str) -> None:
+        super().__init__(analysis, problem, advice)
+        self.analysis, self.problem, self.advice = analysis, problem, advice
+
+    def __str__(self) -> str:
+        return f"@analysis on {self.analysis}: {self.problem}. {self.advice}"
+
+
+class MethodRefused(ArtifactStoreError, TypeError):
+    """An analysis stands in a class body."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} is a method: what its instance holds cannot be part of a key. Decorate a function of "
+            "the module that takes what it needs, and call that from the method."
+        )
+
+
+class NoStore(ArtifactStoreError, LookupError):
+    """A call has no input, so nothing says where its result is kept."""
+
+    def __init__(self, analysis: str, variable: str) -> None:
+        super().__init__(analysis, variable)
+        self.analysis, self.variable = analysis, variable
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis} was called without a checkpoint, run or file, so there is no directory to keep its "
+            f"result beside. Declare one with @analysis(store='directory'), or set {self.variable}. "
+            "If an argument is the path of a checkpoint, annotate its parameter: checkpoint: Checkpoint."
+        )
+
+
+class StoreFailed(ArtifactStoreError, OSError):
+    """A result was computed but could not be kept; it is the attribute `result`."""
+
+    def __init__(
+        self, call: str, location: str, cause: str, result: object = None
+    ) -> None:
+        super().__init__(call, location, cause)
+        self.call, self.location, self.cause, self.result = (
+            call,
+            location,
+            cause,
+            result,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} was computed but not stored in {self.location}: {self.cause}. It will be computed again "
+            "next time. Make room or allow writing there, or set ARTIFACT_STORE to another directory."
+        )
+
+
+class NotStored(UserWarning):
+    """A result was returned but could not be kept."""
+
+
+class LabelRead(ArtifactStoreError, RuntimeError):
+    """An analysis looked at what is no part of its key."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.label = label
+
+    def __str__(self) -> str:
+        return (
+            f"An analysis read checkpoint.{self.label}, which is a label and not content: equal tensors under another "
+            f"label would get this result. Take it as a parameter instead, as in f(checkpoint, {self.label}=...)."
+        )
+
+
+class MissingArray(ArtifactStoreError, KeyError):
+    """An artifact has no array of this name."""
+
+    def __init__(self, artifact: str, name: str, names: tuple[str, ...]) -> None:
+        super().__init__(artifact, name, names)
+        self.artifact, self.name, self.names = artifact, name, names
+
+    def __str__(self) -> str:
+        return f"{self.artifact} has no array {self.name!r}. It has {', '.join(map(repr, self.names))}."
+
+
+class MissingArtifacts(ArtifactStoreError, LookupError):
+    """Some epochs of a run have no artifact."""
+
+    def __init__(
+        self, analysis: str, run: str, epochs: tuple[int, ...], of: int
+    ) -> None:
+        super().__init__(analysis, run, epochs, of)
+        self.analysis, self.run, self.epochs, self.of = analysis, run, epochs, of
+
+    def __str__(self) -> str:
+        named = ", ".join(map(str, self.epochs[:5])) + (
+            ", ..." if len(self.epochs) > 5 else ""
+        )
+        return (
+            f"{self.analysis} has no artifact for {len(self.epochs)} of {self.of} epochs of {self.run} ({named}). "
+            f"Compute them: AnalysisPipeline(run).run([{self.analysis}])."
+        )
+
+
+class AmbiguousArray(ArtifactStoreError, ValueError):
+    """An analysis has several arrays, and which was not said."""
+
+    def __init__(self, analysis: str, names: tuple[str, ...]) -> None:
+        super().__init__(analysis, names)
+        self.analysis, self.names = analysis, names
+
+    def __str__(self) -> str:
+        return f"{self.analysis} has the arrays {', '.join(self.names)}. Name one: array={self.names[:1] or ('...',)}."
+
+
+class ShapesDiffer(ArtifactStoreError, ValueError):
+    """The arrays of two epochs cannot be stacked."""
+
+    def __init__(
+        self,
+        analysis: str,
+        name: str,
+        epoch: int,
+        found: tuple[int, ...],
+        first: tuple[int, ...],
+    ) -> None:
+        super().__init__(analysis, name, epoch, found, first)
+        self.analysis, self.name, self.epoch, self.found, self.first = (
+            analysis,
+            name,
+            epoch,
+            found,
+            first,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis}: {self.name!r} of epoch {self.epoch} has shape {self.found}, that of the first epoch "
+            f"{self.first}, so they are no series. Open them one by one."
+        )
+
+
+class NotAnAnalysis(ArtifactStoreError, TypeError):
+    """What was named or passed is no decorated function."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"{self.name} is not an analysis: {self.problem}. Name one as module:function, decorated with @analysis."
+
+
+class PipelineFailed(ArtifactStoreError):
+    """Some artifacts of a run could not be made; `outcome` has those that could."""
+
+    def __init__(
+        self,
+        run: str,
+        failures: tuple[tuple[str, int | None, str], ...],
+        outcome: object = None,
+    ) -> None:
+        super().__init__(run, failures, outcome)
+        self.run, self.failures, self.outcome = run, failures, outcome
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {analysis}, epoch {epoch}: {error}"
+            for analysis, epoch, error in self.failures[:10]
+        ]
+        more = len(self.failures) - len(lines)
+        lines += [f"  and {more} more"] if more else []
+        return (
+            f"{len(self.failures)} artifacts of {self.run} could not be made; all others are stored, and running it "
+            "again computes only these:\n" + "\n".join(lines)
+        )

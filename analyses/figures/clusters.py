@@ -1,0 +1,201 @@
+"""Neurons by the frequency they compute with: at one epoch, and how many of them over training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+from plotly.subplots import make_subplots
+
+from analyses.figures.checks import WrongShape, array_with_axes, coordinate
+from analyses.figures.style import (
+    BLUE,
+    CATEGORIES,
+    MUTED,
+    SEQUENTIAL,
+    epoch_axis,
+    epoch_line,
+    frequency_axis,
+    highlight,
+    percent,
+    share_axis,
+    styled,
+    threshold_line,
+)
+
+
+def cluster_order(norm: NDArray[Any]) -> NDArray[np.intp]:
+    """Neurons by their dominant frequency, the purest of each first, from `norm (frequency, neuron)`.
+
+    Neurons without any power, hence without a frequency, go last.
+    """
+    shares = np.nan_to_num(norm)
+    purest = shares.max(axis=0)  # (neuron,)
+    cluster = np.where(purest > 0, shares.argmax(axis=0), shares.shape[0])
+    return np.lexsort((-purest, cluster))
+
+
+def neuron_clusters(
+    norm: ArrayLike,
+    frequency: ArrayLike,
+    *,
+    threshold: float,
+    order: ArrayLike | None = None,
+    colorscale: str = SEQUENTIAL,
+) -> go.Figure:
+    """Share of each neuron's power on each frequency, neurons of one frequency side by side.
+
+    Above it, the share of each neuron's dominant frequency: in colour where it reaches the
+    threshold and the neuron counts as specialised.
+
+    Parameters
+    ----------
+    norm
+        `(frequency, neuron)` at one epoch. NaN (a neuron without power) is left blank.
+    frequency
+        1 to p // 2.
+    threshold
+        Share from which a neuron is specialised.
+    order
+        Neurons from left to right; by default `cluster_order(norm)`. Give the order of one epoch
+        to every epoch that is to be compared with it.
+    """
+    shares = array_with_axes("norm", norm, "frequency", "neuron")
+    frequencies = coordinate(
+        "frequency", frequency, along="norm", length=shares.shape[0]
+    )
+    neurons = shares.shape[1]
+    ordered = coordinate(
+        "order",
+        cluster_order(shares) if order is None else order,
+        along="norm",
+        length=neurons,
+    )
+    if not np.array_equal(np.sort(ordered), np.arange(neurons)):
+        advice = f"Pass each of the neurons 0 to {neurons - 1} once."
+        raise WrongShape("order", "a permutation of the neurons", ordered.shape, advice)
+    purest = np.nan_to_num(shares).max(axis=0)[ordered]  # (neuron,)
+
+    figure = make_subplots(
+        rows=2, shared_xaxes=True, row_heights=[0.24, 0.76], vertical_spacing=0.04
+    )
+    figure.add_scatter(
+        row=1,
+        col=1,
+        name="dominant share",
+        x=np.arange(neurons),
+        y=purest,
+        customdata=ordered,
+        mode="markers",
+        marker={
+            "color": (purest >= threshold).astype(int),
+            "size": 4,
+            **highlight(BLUE),
+        },
+        hovertemplate="neuron %{customdata}<br>%{y:.1%} on its dominant frequency<extra></extra>",
+    )
+    figure.add_heatmap(
+        row=2,
+        col=1,
+        name="share",
+        x=np.arange(neurons),
+        y=frequencies,
+        z=shares[:, ordered],
+        customdata=np.broadcast_to(ordered, shares.shape),
+        zmin=0,
+        zmax=1,
+        colorscale=colorscale,
+        colorbar={
+            "title": {"text": "share of the neuron's power"},
+            "tickformat": ".0%",
+        },
+        hovertemplate="neuron %{customdata}<br>frequency %{y}<br>%{z:.1%} of its power<extra></extra>",
+    )
+    styled(
+        figure,
+        f"Neurons by frequency: specialised from {percent(threshold)} of a neuron's power",
+        showlegend=False,
+        shapes=[threshold_line(threshold)],
+    )
+    figure.update_xaxes(showgrid=False, range=[-0.5, neurons - 0.5])
+    figure.update_xaxes(
+        title_text="neurons, sorted by dominant frequency (position)",
+        tickformat="d",
+        row=2,
+    )
+    figure.update_yaxes(share_axis("largest share", peak=1.05), nticks=3, row=1)
+    figure.update_yaxes(frequency_axis(frequencies), row=2)
+    return figure
+
+
+def specialised_neurons(
+    counts: ArrayLike,
+    epochs: ArrayLike,
+    frequency: ArrayLike,
+    *,
+    threshold: float,
+    named: Sequence[int] | None = None,
+    epoch: int | None = None,
+) -> go.Figure:
+    """How many neurons are specialised in each frequency, over training, stacked.
+
+    Parameters
+    ----------
+    counts
+        `(epoch, frequency)`: neurons whose dominant frequency holds at least `threshold` of their power.
+    epochs
+        Rising; their steps may differ.
+    frequency
+        1 to p // 2.
+    named
+        Frequencies with a colour of their own, at most seven; the others are added up. By default
+        those with most neurons at some epoch.
+    epoch
+        Marked by a line.
+    """
+    numbers = array_with_axes("counts", counts, "epoch", "frequency")
+    times = coordinate("epochs", epochs, along="counts", length=numbers.shape[0])
+    frequencies = coordinate(
+        "frequency", frequency, along="counts", length=numbers.shape[1]
+    )
+    chosen = _most_frequent(numbers, frequencies) if named is None else sorted(named)
+    if len(chosen) > len(CATEGORIES) or not set(chosen) <= set(frequencies.tolist()):
+        raise ValueError(
+            f"named is {chosen}, but at most {len(CATEGORIES)} of the frequencies from {frequencies.min()} "
+            f"to {frequencies.max()} can have a colour of their own. Name fewer, or others."
+        )
+    others = [each for each in frequencies.tolist() if each not in chosen]
+
+    figure = go.Figure()
+    groups = [
+        (f"frequency {each}", [each], color) for each, color in zip(chosen, CATEGORIES)
+    ]
+    for name, members, color in [*groups, ("other frequencies", others, MUTED)]:
+        figure.add_scatter(
+            name=name,
+            meta={"frequencies": members},
+            x=times,
+            y=numbers[:, np.isin(frequencies, members)].sum(axis=1),
+            mode="lines" if times.size > 1 else "markers",
+            stackgroup="neurons",
+            line={"color": color, "width": 1},
+            hovertemplate="%{y} neurons<extra>%{fullData.name}</extra>",
+        )
+    return styled(
+        figure,
+        f"Specialised neurons: at least {percent(threshold)} of their power on one frequency",
+        xaxis=epoch_axis(times),
+        yaxis={"title": {"text": "specialised neurons"}, "rangemode": "tozero"},
+        hovermode="x unified",
+        shapes=[] if epoch is None else [epoch_line(epoch)],
+    )
+
+
+def _most_frequent(counts: NDArray[Any], frequencies: NDArray[Any]) -> list[int]:
+    """The frequencies that ever have most neurons, rising; those that never have one are left out."""
+    peaks = counts.max(axis=0)  # (frequency,)
+    best = np.argsort(-peaks, kind="stable")[: len(CATEGORIES)]
+    return sorted(int(frequencies[each]) for each in best if peaks[each] > 0)

@@ -1,0 +1,393 @@
+"""Arrays: numpy to zarr and back.
+
+    arrays, dims ──► ArraySet ──► *write_group* ──► StoredArray ─┬─► *open_array*
+                                                                 ├─► *LazyArray*
+                                                                 └─► *digest_group*
+
+A set of arrays is one zarr v3 group with consolidated metadata, which plain zarr
+and xarray open. `arraysets.py` decides what can be stored, `shards.py` has the
+layout of one array. Files are written and read here without zarr, which would
+take ten times as long; only compressed arrays go through zarr itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from artifact_store.arraysets import (
+    ArraySet,
+    LabelledArray,
+    announce,
+    bytes_of,
+    digest_arrays,
+    normalize,
+)
+from artifact_store.descriptors import (
+    FileStat,
+    check_file,
+    open_file,
+    opened,
+    read_file,
+    sync_tree,
+    write_file,
+)
+from artifact_store.digests import Digest, Hasher
+from artifact_store.errors import CorruptArtifact
+from artifact_store.shards import (
+    AnyArray,
+    Codec,
+    Document,
+    StoredArray,
+    array_document,
+    check_name,
+    data_file,
+    inner_rows,
+    raw_size,
+    raw_tail,
+    read_document,
+    read_raw,
+)
+
+if TYPE_CHECKING:
+    import zarr
+
+__all__ = [
+    "ArraySet",
+    "Codec",
+    "FileStat",
+    "LazyArray",
+    "StoredArray",
+    "describe_group",
+    "digest_arrays",
+    "digest_group",
+    "file_stats",
+    "normalize",
+    "open_array",
+    "sync_group",
+    "write_group",
+]
+
+Attributes: TypeAlias = Mapping[str, Any]  # JSON
+Check: TypeAlias = Callable[[os.stat_result], object]
+
+NO_ATTRIBUTES: Final[Attributes] = MappingProxyType({})
+
+# Read to be digested: large enough that calls do not count, and stays in the CPU's cache.
+READ_BYTES: Final = 1 << 20
+
+
+def write_group(
+    directory: str | Path,
+    arrays: ArraySet,
+    *,
+    codec: Codec = "raw",
+    attributes: Attributes = NO_ATTRIBUTES,
+) -> tuple[StoredArray, ...]:
+    """Write `arrays` as a zarr group at `directory`, which must not exist yet.
+
+    Nothing is forced to disk (`sync_group` does), and what an error interrupts
+    is left behind: write where no reader looks, then rename.
+    """
+    os.mkdir(directory)
+    stored = tuple(_write_array(directory, array, codec) for array in arrays.arrays)
+    write_file(f"{directory}/zarr.json", memoryview(_group_json(stored, attributes)))
+    return stored
+
+
+def _write_array(
+    directory: str | Path, array: LabelledArray, codec: Codec
+) -> StoredArray:
+    name, values = array.name, array.values
+    rows = inner_rows(values.shape, values.itemsize)
+    size = raw_size(values.shape, values.itemsize, rows)
+    stored = StoredArray(
+        name, values.dtype.str, values.shape, array.dims, rows, "raw", size
+    )
+    if rows and codec == "zstd":
+        stored = msgspec.structs.replace(stored, codec="zstd")
+    os.mkdir(f"{directory}/{name}")
+    write_file(f"{directory}/{name}/zarr.json", memoryview(_array_json(stored)))
+    if stored.codec == "zstd":
+        return _write_compressed(directory, stored, values)
+    if stored.file:
+        tail = memoryview(raw_tail(stored))
+        write_file(f"{directory}/{stored.file}", bytes_of(values), tail)
+    return stored
+
+
+def _write_compressed(
+    directory: str | Path, stored: StoredArray, values: AnyArray
+) -> StoredArray:
+    import zarr  # here, because it takes longer to import than all the rest
+
+    # Inner chunks of zeros are written like any other: an absent chunk is never data.
+    # Zarr's open_array would take this for a keyword, and silently ignore it.
+    array = zarr.open_array(f"{directory}/{stored.name}", mode="r+")
+    array.with_config({"write_empty_chunks": True})[...] = values
+    size = os.stat(f"{directory}/{stored.file}").st_size
+    return msgspec.structs.replace(stored, size=size)
+
+
+def _array_json(stored: StoredArray) -> bytes:
+    return msgspec.json.encode(array_document(stored), order="sorted")
+
+
+def _group_json(stored: Iterable[StoredArray], attributes: Attributes) -> bytes:
+    group = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": dict(attributes),
+        "consolidated_metadata": {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": {array.name: array_document(array) for array in stored},
+        },
+    }
+    return msgspec.json.encode(group, order="sorted")
+
+
+def sync_group(directory: str | Path) -> None:
+    """Wait until the group is on disk; its name in the folder above is not included."""
+    sync_tree(str(directory))
+
+
+def file_stats(
+    directory: str | Path, stored: Iterable[StoredArray]
+) -> dict[str, FileStat]:
+    """The stat of each data file, by array; arrays without elements have none."""
+    return {
+        array.name: FileStat.of(os.stat(f"{directory}/{array.file}"))
+        for array in stored
+        if array.file
+    }
+
+
+def _accept(found: os.stat_result) -> None:
+    """Take the file as it is."""
+
+
+def open_array(
+    directory: str | Path, stored: StoredArray, check: Check = _accept
+) -> AnyArray:
+    """The array, read-only: mapped from 1 MiB on, read below it or if compressed.
+
+    Parameters
+    ----------
+    check
+        Called with the `fstat` of the very file that is then mapped or read;
+        raises to refuse it. Not called for an array without elements.
+    """
+    if 0 in stored.shape:
+        return _read_only(np.empty(stored.shape, stored.dtype))
+    if stored.codec == "zstd":
+        return _open_compressed(directory, stored, check)[:]
+    path = f"{directory}/{stored.file}"
+    descriptor = open_file(path)
+    try:
+        _check_stat(descriptor, path, stored, check)
+        return read_raw(descriptor, stored)
+    finally:
+        os.close(descriptor)
+
+
+def _check_stat(descriptor: int, path: str, stored: StoredArray, check: Check) -> None:
+    found = os.fstat(descriptor)
+    if found.st_size != stored.size:
+        problem = f"has {found.st_size} bytes instead of {stored.size}"
+        raise CorruptArtifact(path, problem)
+    check(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _CompressedArray:
+    """Rows of an array that zarr has to decode."""
+
+    source: zarr.Array[Any]
+    stored: StoredArray
+    path: str
+
+    def __getitem__(self, rows: slice) -> AnyArray:
+        try:
+            block = self.source[rows]
+        except (ValueError, RuntimeError) as error:  # from checksums, and from zstd
+            problem = f"cannot be decoded ({error})"
+            raise CorruptArtifact(self.path, problem) from error
+        return _read_only(np.asarray(block, self.stored.dtype, order="C"))
+
+
+def _open_compressed(
+    directory: str | Path, stored: StoredArray, check: Check
+) -> _CompressedArray:
+    import zarr
+
+    # Zarr believes its metadata, and takes a missing file for zeros: so both come first.
+    check_file(f"{directory}/{stored.name}/zarr.json", _array_json(stored))
+    path = f"{directory}/{stored.file}"
+    with opened(path) as descriptor:
+        _check_stat(descriptor, path, stored, check)
+    source = zarr.open_array(f"{directory}/{stored.name}", mode="r")
+    return _CompressedArray(source, stored, path)
+
+
+def _read_only(array: AnyArray) -> AnyArray:
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class LazyArray:
+    """An array on disk, read where it is indexed, as numpy indexes; keeps nothing open.
+
+    Of a compressed array, the rows from the first to the last one asked for are decoded.
+    """
+
+    directory: str
+    stored: StoredArray
+    check: Check = _accept
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.stored.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.stored.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.stored.dtype)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        return self.stored.dims
+
+    @property
+    def nbytes(self) -> int:
+        return self.stored.nbytes
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> AnyArray:
+        whole = open_array(self.directory, self.stored, self.check)
+        return np.array(whole, dtype=dtype, copy=copy)
+
+    def __getitem__(self, index: Any) -> Any:
+        if self.stored.codec == "raw":
+            return open_array(self.directory, self.stored, self.check)[index]
+        rows, within = _split_index(index, len(self))
+        return _open_compressed(self.directory, self.stored, self.check)[rows][within]
+
+
+def _split_index(index: Any, length: int) -> tuple[slice, Any]:
+    """Rows that hold all of `index`, and where it lies within these rows."""
+    match index if isinstance(index, tuple) else (index,):
+        case (int() | np.integer() as first, *rest) if not isinstance(first, bool):
+            row = range(length)[first]
+            return slice(row, row + 1), (0, *rest)
+        case (slice() as first, *rest):
+            picked = range(length)[first]
+            low, high = sorted((picked[0], picked[-1])) if picked else (0, -1)
+            return slice(low, high + 1), (slice(None, None, picked.step), *rest)
+        case _:
+            return slice(None), index
+
+
+def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:
+    """The records that `write_group` returned, from the group's own metadata.
+
+    Metadata that `write_group` would not write are `CorruptArtifact`; of the data,
+    only the size of each file is looked at.
+    """
+    path = f"{directory}/zarr.json"
+    content = read_file(path)
+    try:
+        group = msgspec.json.decode(content)
+        documents = group["consolidated_metadata"]["metadata"]
+        stored = tuple(
+            _describe_array(directory, name, documents[name])
+            for name in sorted(documents)
+        )
+        expected = _group_json(stored, group["attributes"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        problem = f"is not metadata of ours ({error})"
+        raise CorruptArtifact(path, problem) from error
+    if content != expected:
+        raise CorruptArtifact(path, "is not what was written")
+    for array in stored:
+        check_file(f"{directory}/{array.name}/zarr.json", _array_json(array))
+    return stored
+
+
+def _describe_array(
+    directory: str | Path, name: str, document: Document
+) -> StoredArray:
+    check_name(name)
+    file = data_file(name, document["shape"])
+    if file is None:
+        return read_document(name, document, 0)
+    with opened(f"{directory}/{file}") as descriptor:
+        return read_document(name, document, os.fstat(descriptor).st_size)
+
+
+def digest_group(
+    directory: str | Path,
+    stored: Iterable[StoredArray],
+    *,
+    attributes: Attributes = NO_ATTRIBUTES,
+) -> Digest:
+    """The output digest of what is on disk now.
+
+    Raises `CorruptArtifact` where zarr would read something else: every byte of
+    its metadata, and of the padding and index of each shard, is compared.
+    """
+    ordered = sorted(stored, key=lambda array: array.name)
+    check_file(f"{directory}/zarr.json", _group_json(ordered, attributes))
+    hasher = Hasher("arrays")
+    for array in ordered:
+        check_file(f"{directory}/{array.name}/zarr.json", _array_json(array))
+        announce(hasher, array.name, array.dtype, array.shape, array.dims, array.nbytes)
+        for piece in _pieces(directory, array):
+            hasher.feed(piece)
+    return hasher.digest()
+
+
+def _pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryview]:
+    """The bytes of the array, each piece good until the next is asked for."""
+    if stored.codec == "zstd":
+        source = _open_compressed(directory, stored, _accept)
+        for row in range(0, stored.shape[0], stored.rows):
+            yield bytes_of(source[row : row + stored.rows])
+    elif stored.file:
+        yield from _raw_pieces(directory, stored)
+
+
+def _raw_pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryview]:
+    path = f"{directory}/{stored.file}"
+    # Not mapped: from a bad disk, reading raises, and touching a map kills the process.
+    buffer = memoryview(bytearray(min(READ_BYTES, stored.nbytes)))
+    with opened(path) as descriptor:
+        _check_stat(descriptor, path, stored, _accept)
+        done = 0
+        while done < stored.nbytes:
+            count = os.preadv(descriptor, [buffer[: stored.nbytes - done]], done)
+            if not count:
+                raise CorruptArtifact(path, "was cut off while it was read")
+            yield buffer[:count]
+            done += count
+        tail = raw_tail(stored)
+        if os.pread(descriptor, len(tail) + 1, done) != tail:
+            raise CorruptArtifact(path, "has a damaged index")

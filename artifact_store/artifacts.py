@@ -1,0 +1,166 @@
+"""Artifacts: the read-only handle a caller gets on an entry.
+
+entry ──► *Artifact* ──► arrays, as the function returned them
+                    └──► zarr, xarray, provenance
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact_store.arrays import FileStat, LazyArray, StoredArray, open_array
+from artifact_store.digests import Digest
+from artifact_store.errors import CorruptArtifact, MissingArray
+from artifact_store.files import DigestMemo
+from artifact_store.keys import Key
+from artifact_store.manifests import Provenance
+from artifact_store.results import SINGLE
+from artifact_store.stores.base import Entry
+
+if TYPE_CHECKING:
+    import xarray
+    import zarr
+
+
+def _refuse_changed(
+    path: str, expected: FileStat | None, found: os.stat_result
+) -> None:
+    """Raise unless a file that was just opened is the one that was verified."""
+    if FileStat.of(found) != expected:
+        raise CorruptArtifact(path, "was written to after it was verified")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """The arrays of one entry, each read when it is asked for.
+
+    `artifact["norm"]` is lazy and reads the rows that are indexed; `artifact.numpy()`
+    is what the decorated call returns. Nothing is copied: arrays are read-only views of the stored file.
+    """
+
+    entry: Entry
+
+    @property
+    def key(self) -> Key:
+        """How it was made."""
+        return self.entry.key
+
+    @property
+    def output_digest(self) -> Digest:
+        """What it is."""
+        return Digest("blake3", self.entry.manifest.output)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Closure, params, inputs, versions, host and duration."""
+        return self.entry.manifest.provenance
+
+    @property
+    def path(self) -> Path:
+        """The zarr group on disk."""
+        return Path(self.entry.directory)
+
+    @property
+    def label(self) -> str:
+        """Analysis and inputs, for people."""
+        return f"{self.key.analysis}({', '.join(one.label for one in self.provenance.inputs)})"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all data files."""
+        return self.entry.manifest.nbytes
+
+    @property
+    def zarr(self) -> zarr.Group:
+        """The same, opened by zarr-python, read-only."""
+        import zarr  # 0.3 s, for those who ask
+
+        return zarr.open_group(self.entry.directory, mode="r")
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the arrays, sorted."""
+        return tuple(stored.name for stored in self.entry.manifest.arrays)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.entry.manifest.arrays)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def __getitem__(self, name: str) -> LazyArray:
+        """The array of this name, unread."""
+        for stored in self.entry.manifest.arrays:
+            if stored.name == name:
+                return LazyArray(self.entry.directory, stored, self._check(stored))
+        raise MissingArray(self.label, name, self.keys())
+
+    def numpy(self) -> Any:
+        """What the function returned: one read-only array, or a dict of them."""
+        arrays = {
+            stored.name: self._open(stored) for stored in self.entry.manifest.arrays
+        }
+        return arrays[SINGLE] if self.entry.manifest.single else arrays
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> np.ndarray[Any, Any]:
+        names = self.keys()
+        if len(names) != 1:
+            raise MissingArray(self.label, "the only array", names)
+        return np.array(self[names[0]][...], dtype=dtype, copy=copy)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The arrays with their dimension names and coordinates; backed by the stored files, not copied."""
+        import xarray  # 0.5 s, for those who ask
+
+        return xarray.Dataset(
+            {
+                stored.name: (stored.dims, self._open(stored))
+                for stored in self.entry.manifest.arrays
+            }
+        )
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        """As an input of another analysis, an artifact is what it holds, however it was made."""
+        return self.output_digest
+
+    def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
+        return open_array(self.entry.directory, stored, self._check(stored))
+
+    def _check(self, stored: StoredArray) -> partial[None]:
+        return partial(
+            _refuse_changed,
+            f"{self.entry.directory}/{stored.file}",
+            self.entry.files.get(stored.name),
+        )
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(
+            f"{a.name} {a.dtype}{list(a.shape)}" for a in self.entry.manifest.arrays
+        )
+        return f"<Artifact {self.label}: {arrays}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(a.name)}</td><td>{escape(', '.join(a.dims))}</td>"
+            f"<td>{' × '.join(map(str, a.shape)) or 'scalar'}</td><td>{np.dtype(a.dtype)}</td><td>{a.nbytes:,}</td></tr>"
+            for a in self.entry.manifest.arrays
+        )
+        facts = f"key {self.key.digest.short} · output {self.output_digest.short} · {self.provenance.seconds:.3g} s"
+        return (
+            f"<div><b>{escape(self.label)}</b> <small>{facts}</small><table><thead><tr><th>array</th><th>dims</th>"
+            f"<th>shape</th><th>dtype</th><th>bytes</th></tr></thead><tbody>{rows}</tbody></table>"
+            f"<small>{escape(self.entry.directory)}</small></div>"
+        )

@@ -1,0 +1,138 @@
+"""What an author declares of an analysis in its decorator."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from artifact_store.arrays import Codec
+from artifact_store.arraysets import Dims
+from artifact_store.calls import version_of
+from artifact_store.encoding import encode
+from artifact_store.errors import BadDeclaration
+from artifact_store.stores.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """The arguments of `@analysis`, checked; see there for what each means."""
+
+    name: str
+    dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    codec: Codec = "raw"
+    ignore: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    depends_on: tuple[Any, ...] = ()
+    store: Store | str | None = None
+    durable: bool = False
+
+    @property
+    def environment(self) -> str:
+        """What it adds to the key, in words: dimensions are stored, and some versions count."""
+        counted = {name: version_of(name) for name in self.versions}
+        return f"dims={dict(sorted(self.dims.items()))} versions={counted}"
+
+    @property
+    def environment_bytes(self) -> bytes:
+        """The same in canonical bytes."""
+        return encode(
+            (
+                sorted(self.dims.items()),
+                [(name, version_of(name)) for name in sorted(self.versions)],
+            )
+        )
+
+
+def declare(
+    function: Callable[..., Any], name: str | None, dims: Dims, **others: Any
+) -> Declaration:
+    """The declaration of `function`.
+
+    Raises
+    ------
+    BadDeclaration
+        The function cannot be an analysis, or the decorator was given what does not fit it.
+    """
+    named = name or _name_of(function)
+    if not named.isidentifier():
+        raise BadDeclaration(
+            named, "its name is not an identifier", "Give one: @analysis(name='...')."
+        )
+    problem = _problem_of(function)
+    if problem:
+        raise BadDeclaration(
+            named,
+            problem,
+            "Decorate a plain function that takes checkpoints and returns arrays.",
+        )
+    for option in ("ignore", "versions", "depends_on"):
+        if not isinstance(others[option], tuple):
+            raise BadDeclaration(
+                named,
+                f"{option} is a {type(others[option]).__name__}",
+                "Write a tuple, as in ('x',).",
+            )
+    unknown = [
+        one
+        for one in others["ignore"]
+        if one not in inspect.signature(function).parameters
+    ]
+    if unknown:
+        raise BadDeclaration(
+            named, f"ignore names {unknown[0]!r}", "Name parameters of the function."
+        )
+    if others["codec"] not in ("raw", "zstd"):
+        raise BadDeclaration(
+            named, f"codec is {others['codec']!r}", "Choose 'raw' or 'zstd'."
+        )
+    return Declaration(
+        named,
+        dims={array: tuple(axes) for array, axes in _checked(named, dims).items()},
+        **others,
+    )
+
+
+def _checked(name: str, dims: Dims) -> Dims:
+    for array, axes in dims.items():
+        if isinstance(axes, str):
+            raise BadDeclaration(
+                name,
+                f"dims of {array!r} are the string {axes!r}",
+                f"Write a tuple, as in ({axes!r},).",
+            )
+    return dims
+
+
+def _name_of(function: Any) -> str:
+    while hasattr(function, "func"):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _problem_of(function: Any) -> str:
+    if isinstance(function, staticmethod | classmethod | property) or _is_method(
+        function
+    ):
+        return "it is a method, whose instance has no content to digest"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "it is asynchronous"
+    if inspect.isgeneratorfunction(function):
+        return "it is a generator, which returns nothing until it is run"
+    return (
+        ""
+        if callable(function)
+        else f"it is a {type(function).__name__} and cannot be called"
+    )
+
+
+def _is_method(function: Any) -> bool:
+    if not isinstance(function, FunctionType):
+        return inspect.ismethod(function)
+    parameters = list(inspect.signature(function).parameters)
+    return function.__qualname__.rpartition(".")[0].rpartition(".")[2] not in (
+        "",
+        "<locals>",
+    ) and parameters[:1] == ["self"]

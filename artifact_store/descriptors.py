@@ -1,0 +1,138 @@
+"""Descriptors: files as the operating system hands them out.
+
+What `arrays.py` needs of files and numpy does not offer: to open one, look at
+it, and only then map that very one; to write a large one quickly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import mmap
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from artifact_store.errors import CorruptArtifact
+
+# Below it, asking the file system for room first costs more than it saves.
+ALLOCATE_BYTES: Final = 1 << 20
+
+
+class FileStat(msgspec.Struct, frozen=True, array_like=True):
+    """What changes whenever somebody writes to a file; in a manifest, a list."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> FileStat:
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def open_file(path: str) -> int:
+    """A descriptor to read from, which the caller closes."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CorruptArtifact(path, "is missing") from None
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor to read from, closed at the end of the block."""
+    descriptor = open_file(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str) -> bytes:
+    """All of a small file."""
+    with opened(path) as descriptor:
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def check_file(path: str, expected: bytes) -> None:
+    """Raise `CorruptArtifact` unless the file holds exactly this."""
+    with opened(path) as descriptor:
+        # One byte more than expected, so that a longer file is seen to be longer.
+        if os.pread(descriptor, len(expected) + 1, 0) != expected:
+            raise CorruptArtifact(path, "is not what was written")
+
+
+def write_file(path: str, *pieces: memoryview) -> None:
+    """Make a new file of `pieces`, each a flat view of bytes."""
+    size = sum(len(piece) for piece in pieces)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        if size >= ALLOCATE_BYTES:
+            # Only to be faster: what it cannot do, writing reports.
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(descriptor, 0, size)
+        for piece in pieces:
+            while piece:  # the kernel takes 2 GiB at a time
+                piece = piece[os.write(descriptor, piece) :]
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(directory: str) -> None:
+    """Wait until every file and folder from `directory` down is on disk."""
+    for folder, _, files in os.walk(directory, topdown=False):
+        for path in (*(f"{folder}/{file}" for file in files), folder):
+            with opened(path) as descriptor:
+                os.fsync(descriptor)
+
+
+def map_array(descriptor: int, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """The array a file begins with, as read-only memory that outlives the descriptor."""
+    return np.asarray(_Map(descriptor, shape, dtype))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_mmap, _munmap = _libc.mmap, _libc.munmap
+_mmap.restype = ctypes.c_void_p
+_mmap.argtypes = (
+    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int),
+    *(ctypes.c_int, ctypes.c_long),
+)
+_munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_MAP_FAILED: Final = ctypes.c_void_p(-1).value
+
+
+class _Map:
+    """Mapped memory, given back when the last array that looks into it is gone.
+
+    `mmap.mmap` keeps a duplicate of the descriptor as long as the map (Python 3.13
+    can say no), and a process may have 1024: too few for the artifacts of a run.
+    """
+
+    def __init__(self, descriptor: int, shape: tuple[int, ...], dtype: str) -> None:
+        self._length = math.prod(shape) * np.dtype(dtype).itemsize
+        self._address = _mmap(
+            None, self._length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0
+        )
+        if self._address == _MAP_FAILED:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        # Numpy makes whoever bears this the base of the array; True is for read-only.
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": dtype,
+            "data": (self._address, True),
+        }
+
+    def __del__(self, munmap: Any = _munmap) -> None:
+        if self._address != _MAP_FAILED:
+            munmap(self._address, self._length)

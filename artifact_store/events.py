@@ -1,0 +1,80 @@
+"""What happens in a store, as frozen facts, and who is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from artifact_store.keys import Key
+
+log = logging.getLogger("artifact_store")
+log.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The store held the entry."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The store did not hold the entry; the function runs."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new entry is visible, `seconds` after its function was called."""
+
+    key: Key
+    seconds: float
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A corrupt entry was moved out of the way, and is computed again."""
+
+    key: Key
+    cause: str
+
+
+Event: TypeAlias = Hit | Miss | Published | SetAside
+Listener: TypeAlias = Callable[[Event], None]
+
+# Of the code that is running now: a call inside an analysis has the listeners of the call outside it.
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar(
+    "artifact_store_listeners", default=()
+)
+
+_LEVELS = {
+    Hit: logging.DEBUG,
+    Miss: logging.INFO,
+    Published: logging.DEBUG,
+    SetAside: logging.WARNING,
+}
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell `listener` of every event in this block, also of those inside analyses that it calls."""
+    token = _listeners.set((*_listeners.get(), listener))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+def emit(event: Event) -> None:
+    """Tell whoever listens, and the log."""
+    for listener in _listeners.get():
+        listener(event)
+    if log.isEnabledFor(_LEVELS[type(event)]):
+        log.log(_LEVELS[type(event)], "%s", event)

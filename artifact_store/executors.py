@@ -1,0 +1,26 @@
+"""Where calls run: in this process, or in joblib's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def each(function: Callable[[T], U], items: Iterable[T], n_jobs: int) -> Iterator[U]:
+    """`function` of each item, as they are ready.
+
+    Parameters
+    ----------
+    n_jobs
+        As joblib counts: 1 runs here, -1 on every core. `joblib.parallel_config` chooses another backend.
+    """
+    if n_jobs == 1:
+        return map(function, items)
+    # Here and not above for its weight: most runs have one worker.
+    import joblib
+
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    return iter(parallel(joblib.delayed(function)(item) for item in items))

@@ -1,0 +1,257 @@
+"""Files: known by what they hold, digested at most once.
+
+Below `Checkpoint` and every other input of an analysis: a digest is made from
+content alone, and a time only decides whether one made earlier may be believed.
+
+    path ──► signature ──► memo of digests, else read and digest ──► root
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from artifact_store.digests import Digest, Hasher
+from artifact_store.errors import FileChanged, MissingFile
+
+# A file written twice within one tick of the file system's clock looks the same
+# after as before. Ticks are up to 10 ms on local disks, 1 s on ext3 and many
+# network servers, 2 s on FAT; after that long a write must show in the signature.
+RACY_NS = 2_000_000_000
+
+# What the system says of a path that leads to no file; a file that may not be read is another matter.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+# Digesting is as fast at any size from 256 KiB to 4 MiB: below, calls cost more; above, the cache no longer holds it.
+BLOCK_BYTES = 1 << 20
+
+
+class Signature(NamedTuple):
+    """What the file system tells of a file unread; it changes whenever the content does, save for racy writes."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Signature:
+        return cls(
+            status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+        )
+
+
+Signatures: TypeAlias = tuple[Signature, ...]
+
+
+def is_racy(signatures: Signatures, now_ns: int) -> bool:
+    """Whether files read from `now_ns` on could change without changing their `signatures`."""
+    # A stamp from the future is as doubtful as a fresh one: its clock is not ours.
+    doubtful = now_ns - RACY_NS
+    for size, mtime_ns, ctime_ns, inode in signatures:
+        if mtime_ns > doubtful or ctime_ns > doubtful:
+            return True
+    return False
+
+
+class DigestMemo(Protocol):
+    """Remembers digests from one process to the next, by the signatures of the files digested."""
+
+    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None: ...
+
+    def remember(
+        self, signature: Signatures, digests: Mapping[str, Digest]
+    ) -> None: ...
+
+
+class Content(ABC):
+    """What some files hold, digested at most once and only when asked.
+
+    Attributes
+    ----------
+    signature
+        One per file, in the order of the files' names.
+    """
+
+    _changed: ClassVar[type[FileChanged]] = FileChanged
+
+    def __init__(self, path: Path, label: str, files: Mapping[Path, Signature]) -> None:
+        self._path, self._label = path, label
+        self._files = dict(sorted(files.items()))
+        self.signature: Signatures = tuple(self._files.values())
+        self._digests: Mapping[str, Digest] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Absolute, as given: symbolic links in it are kept."""
+        return self._path
+
+    @property
+    def label(self) -> str:
+        """A readable name; it decides nothing."""
+        return self._label
+
+    @property
+    def digests(self) -> Mapping[str, Digest]:
+        """The digest of each named part; the first use reads everything once."""
+        # Threads that come at once each compute it, and the same: no lock is needed.
+        if self._digests is None:
+            self._digests = self._digest()
+        return self._digests
+
+    @property
+    @abstractmethod
+    def root(self) -> Digest:
+        """The one digest that stands for everything held."""
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        """The root, reading only what `memo` does not recall."""
+        if self._digests is None:
+            recalled = memo.recall(self.signature)
+            if recalled is not None and recalled.keys() == self._parts():
+                self._digests = MappingProxyType(dict(recalled))
+            else:
+                # Not `self.digests`, which another thread may have begun before `started`.
+                started = time.time_ns()
+                self._digests = self._digest()
+                if not is_racy(self.signature, started):
+                    memo.remember(self.signature, self._digests)
+        return self.root
+
+    def _digest(self) -> Mapping[str, Digest]:
+        return MappingProxyType(dict(sorted(self._read_digests())))
+
+    @abstractmethod
+    def _parts(self) -> Set[str]:
+        """The names that `digests` bears."""
+
+    @abstractmethod
+    def _read_digests(self) -> Iterator[tuple[str, Digest]]:
+        """The digest of each part, from the files themselves."""
+
+    @contextmanager
+    def _open(self, file: Path) -> Iterator[int]:
+        """A descriptor of one of the files, provided it is still the one first seen."""
+        with reading(file, self._changed, self._changed) as (descriptor, signature):
+            if signature != self._files[file]:
+                raise self._changed(file, "was written or replaced")
+            yield descriptor
+
+
+C = TypeVar("C", bound=Content)
+
+
+class File(Content):
+    """Any other file that an analysis depends on, known by its bytes.
+
+    Parameters
+    ----------
+    path
+        A regular file; it is not read before it must be.
+    """
+
+    # The one name that no tensor can bear: a memo filled by a file never serves a checkpoint at its path.
+    _WHOLE: ClassVar = "__metadata__"
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        given = Path(path).absolute()
+        with reading(given, MissingFile, FileChanged) as (_, signature):
+            super().__init__(given, given.name, {given: signature})
+
+    @property
+    def root(self) -> Digest:
+        """Digest of the bytes."""
+        return self.digests[self._WHOLE]
+
+    def read_bytes(self) -> bytes:
+        """All bytes of the file, which are those that `root` stands for."""
+        with self._open(self._path) as descriptor:
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+
+    def __repr__(self) -> str:
+        return f"File({self._label}, {self.signature[0].size} bytes)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reopen, (File, str(self._path), self.signature)
+
+    def _parts(self) -> Set[str]:
+        return {self._WHOLE}
+
+    def _read_digests(self) -> Iterator[tuple[str, Digest]]:
+        hasher = Hasher("file")
+        with self._open(self._path) as descriptor:
+            feed(hasher, new_block(), descriptor, 0, self.signature[0].size)
+        yield self._WHOLE, hasher.digest()
+
+
+def reopen(opener: Callable[[str], C], path: str, signature: Signatures) -> C:
+    """What `opener` finds at `path`, provided it still has this signature."""
+    content = opener(path)
+    if content.signature != signature:
+        raise content._changed(content.path, "was written or replaced")
+    return content
+
+
+@contextmanager
+def reading(
+    file: Path,
+    absent: Callable[[Path, str], Exception],
+    changed: Callable[[Path, str], Exception],
+) -> Iterator[tuple[int, Signature]]:
+    """A descriptor of a regular file and its signature, which holds until the end."""
+    try:
+        # Nonblocking, which regular files ignore: a named pipe would wait for its writer.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except ValueError as error:
+        raise absent(file, f"is no possible path ({error})") from error
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
+        raise absent(file, "does not exist") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise absent(file, "is not a regular file")
+        yield descriptor, Signature.of(status)
+        if Signature.of(os.fstat(descriptor)) != Signature.of(status):
+            raise changed(file, "was written")
+    except EOFError:
+        raise changed(file, "was cut short") from None
+    finally:
+        os.close(descriptor)
+
+
+def new_block() -> memoryview:
+    """A buffer for `feed`, aligned and not yet touched."""
+    return np.empty(BLOCK_BYTES, np.uint8).data
+
+
+def feed(
+    hasher: Hasher, block: memoryview, descriptor: int, start: int, stop: int
+) -> None:
+    """Feed the bytes from `start` to `stop` as one part, through `block`."""
+    hasher.announce(stop - start)
+    for offset in range(start, stop, len(block)):
+        piece = block[: stop - offset]
+        fill(piece, descriptor, offset)
+        hasher.feed(piece)
+
+
+def fill(target: memoryview, descriptor: int, offset: int) -> None:
+    """Fill `target` from `offset` on; one read gives 2 GiB at most."""
+    while target:
+        count = os.preadv(descriptor, [target], offset)
+        if count == 0:
+            raise EOFError
+        target, offset = target[count:], offset + count

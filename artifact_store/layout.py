@@ -1,0 +1,109 @@
+"""Every file name of a store, spelled once.
+
+artifacts/
+  neuron_freq_norm/checkpoint_epoch_00500      a door: relative link to the data it stands for
+  .store/entries/<analysis>/3f/9a….json        manifests, by key
+  .store/data/3f/3f9a…/                        zarr groups, by output digest
+  .store/records/<kind>/<digest>.json          what manifests refer to: closures with their sources, tensors
+  .store/staging  leases  quarantine
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifact_store.checkpoints import INDEX_SUFFIX
+from artifact_store.digests import Digest, digest_of
+from artifact_store.keys import Key
+
+ARTIFACTS = "artifacts"
+CHECKPOINTS = "checkpoints"
+HIDDEN = ".store"
+
+# A door is named for people and shells; 120 bytes leave room below the 255 of every file system.
+_DOOR_LENGTH = 120
+_UNSAFE = re.compile(r"[^\w.=,+-]+")
+
+
+def home_of(path: Path) -> Path:
+    """Where artifacts of a checkpoint or file lie, by its path alone: beside `checkpoints/`, or beside the file itself."""
+    for ancestor in path.parents:
+        if ancestor.name == CHECKPOINTS:
+            return ancestor.parent / ARTIFACTS
+    return (
+        path.parent.parent if path.name.endswith(INDEX_SUFFIX) else path.parent
+    ) / ARTIFACTS
+
+
+def home_of_run(path: Path) -> Path:
+    """Where artifacts of a whole run lie: with those of its checkpoints."""
+    return path / ARTIFACTS
+
+
+def home_of_group(path: Path) -> Path:
+    """The store that a zarr group lies in: the inverse of `Layout.group`."""
+    return path.parents[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The names below one store's root. Strings, because a hit should not pay for building `Path`s."""
+
+    root: str
+
+    @property
+    def hidden(self) -> str:
+        return f"{self.root}/{HIDDEN}"
+
+    @property
+    def entries(self) -> str:
+        return f"{self.root}/{HIDDEN}/entries"
+
+    @property
+    def data(self) -> str:
+        return f"{self.root}/{HIDDEN}/data"
+
+    @property
+    def staging(self) -> str:
+        return f"{self.root}/{HIDDEN}/staging"
+
+    @property
+    def quarantine(self) -> str:
+        return f"{self.root}/{HIDDEN}/quarantine"
+
+    def manifest(self, key: Key) -> str:
+        """The manifest of the entry under `key`."""
+        return f"{self.root}/{HIDDEN}/entries/{key.analysis}/{key.digest.hex[:2]}/{key.digest.hex[2:]}.json"
+
+    def group(self, output: str) -> str:
+        """The zarr group with this output digest."""
+        return f"{self.root}/{HIDDEN}/data/{output[:2]}/{output}"
+
+    def lease(self, key: Key) -> str:
+        """The lock file of a key."""
+        return f"{self.root}/{HIDDEN}/leases/{key.digest.hex}"
+
+    def record(self, kind: str, digest: Digest | str) -> str:
+        """What manifests refer to by digest: `closures` and `tensors`."""
+        return f"{self.root}/{HIDDEN}/records/{kind}/{digest}.json"
+
+    def door(self, analysis: str, label: str) -> str:
+        """The readable name of today's data."""
+        return f"{self.root}/{analysis}/{label}"
+
+
+def door_label(label: str, params: dict[str, str]) -> str:
+    """The name of a door: the input's label, then every param that is not at its default."""
+    name = ",".join([label, *(f"{name}={value}" for name, value in params.items())])
+    name = _UNSAFE.sub("-", name).lstrip(".") or "artifact"
+    if len(name.encode()) <= _DOOR_LENGTH:
+        return name
+    short = name.encode()[: _DOOR_LENGTH - 13].decode(errors="ignore")
+    return f"{short}-{digest_of('door', name.encode()).short}"
+
+
+def key_of_manifest(path: Path) -> Key:
+    """The key whose manifest lies at `path`: the inverse of `Layout.manifest`."""
+    return Key(path.parent.parent.name, Digest("blake3", path.parent.name + path.stem))

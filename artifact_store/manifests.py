@@ -1,0 +1,164 @@
+"""Manifests: the JSON record that makes some arrays an entry.
+
+    key ──► *Manifest* ──► output digest ──► arrays
+
+It is written last, so seeing it means the arrays are there, and it begins with
+the digest of the rest, so a damaged one is never believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from artifact_store.arrays import FileStat
+from artifact_store.digests import digest_of
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
+from artifact_store.shards import StoredArray
+
+MANIFEST_FORMAT: Final = 1
+
+# The boot of a seal that survives any: the data were synced to disk before the manifest was written.
+DURABLE: Final = "durable"
+
+_HEAD: Final = b'{"check":"'
+_HEX: Final = 64
+
+
+class ParamRecord(msgspec.Struct, frozen=True):
+    """A param as people read it, and the digest of its canonical bytes."""
+
+    shown: str
+    digest: str
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """An argument that has content: its label at the time, and the digest that counts."""
+
+    name: str
+    label: str
+    digest: str
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """How an entry was made."""
+
+    function: str
+    closure: str
+    params: dict[str, ParamRecord]
+    inputs: tuple[InputRecord, ...]
+    ignored: dict[str, str]
+    environment: str
+    versions: dict[str, str]
+    python: str
+    platform: str
+    host: str
+    created: str
+    seconds: float
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """The stat of each data file when its content was last known to be right, and the boot in which that was."""
+
+    boot: str
+    files: dict[str, FileStat]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The record of an entry.
+
+    Attributes
+    ----------
+    output
+        The output digest, which names the data.
+    single
+        Whether the function returned one array and not a mapping.
+    reads
+        The inputs' parts the entry depends on; `None` for all of them.
+    """
+
+    format: int
+    key: str
+    analysis: str
+    output: str
+    single: bool
+    arrays: tuple[StoredArray, ...]
+    seal: Seal
+    provenance: Provenance
+    reads: tuple[str, ...] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all data files."""
+        return sum(array.size for array in self.arrays)
+
+
+def render_manifest(manifest: Manifest) -> bytes:
+    """The file of a manifest: one JSON object, whose first member is the digest of the rest."""
+    rest = b"," + msgspec.json.encode(manifest)[1:]
+    return _HEAD + digest_of("manifest", rest).hex.encode() + b'"' + rest
+
+
+def parse_manifest(content: bytes, path: str) -> Manifest:
+    """The manifest in a file that `render_manifest` made.
+
+    Raises
+    ------
+    CorruptArtifact
+        It is not what was written.
+    UnknownFormat
+        A newer release wrote it.
+    """
+    start = len(_HEAD) + _HEX
+    rest = content[start + 1 :]
+    if (
+        content[: len(_HEAD)] != _HEAD
+        or digest_of("manifest", rest).hex.encode() != content[len(_HEAD) : start]
+    ):
+        raise CorruptArtifact(path, "is not the manifest that was written")
+    try:
+        manifest = _DECODER.decode(content)
+    except (msgspec.DecodeError, ArtifactStoreError) as error:
+        # What a newer release wrote need not have our fields.
+        found = _FORMAT_ALONE.decode(content).format
+        if found == MANIFEST_FORMAT:
+            raise CorruptArtifact(path, f"is not a manifest: {error}") from error
+        raise UnknownFormat(path, found) from None
+    if manifest.format != MANIFEST_FORMAT:
+        raise UnknownFormat(path, manifest.format)
+    return manifest
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+_DECODER: Final = msgspec.json.Decoder(Manifest)
+_FORMAT_ALONE: Final = msgspec.json.Decoder(_Format)
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """The name of this boot of the machine; of no boot at all where the kernel has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def seal_of(files: Mapping[str, FileStat], boot: str) -> Seal:
+    """A seal for data that are known to be right now."""
+    return Seal(boot, dict(files))
+
+
+def is_sealed(seal: Seal, files: Mapping[str, FileStat]) -> bool:
+    """Whether nobody can have written to `files` since they were sealed."""
+    return (
+        seal.files == files
+        and seal.boot in (boot_id(), DURABLE)
+        and seal.boot != "unknown"
+    )

@@ -1,0 +1,229 @@
+"""Arguments: bound to the signature, defaults applied, paths opened.
+
+args, kwargs ──► *Signature.bind* ──► inputs (they have content) and params (they are values)
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint, open_checkpoint
+from artifact_store.encoding import encode
+from artifact_store.errors import Unencodable, UnencodableParam
+from artifact_store.files import DigestMemo, File
+from artifact_store.runs import Run
+
+Opener: TypeAlias = Callable[[str], Any]
+
+_OPENERS: Mapping[type, Opener] = {Checkpoint: open_checkpoint, Run: Run, File: File}
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, in the order of the signature."""
+
+    inputs: dict[str, Any]
+    params: dict[str, Any]
+    ignored: dict[str, Any]
+
+
+class Signature:
+    """How calls of a function are bound, so that every spelling of one call is the same call."""
+
+    def __init__(self, function: Callable[..., Any], ignore: tuple[str, ...]) -> None:
+        self._signature = inspect.signature(function)
+        self._ignore = frozenset(ignore)
+        self._openers = _openers(function, self._signature)
+
+    @property
+    def takes_run(self) -> bool:
+        """Whether the first parameter is a run."""
+        first = next(iter(self._signature.parameters), "")
+        return self._openers.get(first) is Run
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+        """Sort the arguments of a call; `TypeError`, as the function itself would raise, if they do not fit."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = Arguments({}, {}, {})
+        for name, value in bound.arguments.items():
+            opener = self._openers.get(name)
+            opened = _named(value) if opener is None else _open(_named(value), opener)
+            plain = arguments.ignored if name in self._ignore else arguments.params
+            (arguments.inputs if holds_input(opened) else plain)[name] = opened
+        return arguments
+
+    def unbind(
+        self, values: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments that pass `values`."""
+        bound = inspect.BoundArguments(self._signature, dict(values))
+        bound.arguments = {
+            name: values[name] for name in self._signature.parameters if name in values
+        }
+        return bound.args, bound.kwargs
+
+    def non_default(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The params that are not at their default: what distinguishes this call in a name."""
+        defaults = {
+            name: one.default for name, one in self._signature.parameters.items()
+        }
+        return {
+            name: value
+            for name, value in params.items()
+            if not _same(value, defaults[name])
+        }
+
+
+def _same(value: Any, default: Any) -> bool:
+    try:
+        return value is default or encode(value) == encode(default)
+    except Unencodable:
+        return False
+
+
+def _named(value: Any) -> Any:
+    """The inverse of `anonymous`, for calls from inside an analysis."""
+    if isinstance(value, AnonymousCheckpoint):
+        return value.named
+    if isinstance(value, list | tuple) and any(
+        isinstance(one, AnonymousCheckpoint) for one in value
+    ):
+        return type(value)(map(_named, value))
+    if type(value) is dict and any(
+        isinstance(one, AnonymousCheckpoint) for one in value.values()
+    ):
+        return {key: _named(one) for key, one in value.items()}
+    return value
+
+
+def anonymous(value: Any) -> Any:
+    """`value` as a function gets it: whoever reads the path or epoch of a checkpoint in it is refused."""
+    if isinstance(value, Checkpoint):
+        return value.anonymous()
+    if isinstance(value, list | tuple):
+        return type(value)(map(anonymous, value))
+    if type(value) is dict:
+        return {key: anonymous(one) for key, one in value.items()}
+    return value
+
+
+def is_input(value: Any) -> bool:
+    """Whether a value is known by its content: a checkpoint, a run, a file, an artifact."""
+    return hasattr(type(value), "identify")
+
+
+def holds_input(value: Any) -> bool:
+    """Whether a value is an input, or a sequence or mapping that has one in it."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(holds_input, value))
+    if type(value) is dict:
+        return any(map(holds_input, value.values()))
+    return is_input(value)
+
+
+def inputs_in(value: Any) -> list[Any]:
+    """Every input in a value, in order."""
+    if is_input(value):
+        return [value]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [one for item in value for one in inputs_in(item)]
+    return (
+        [one for item in value.values() for one in inputs_in(item)]
+        if isinstance(value, dict)
+        else []
+    )
+
+
+def encode_inputs(inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
+    """Canonical bytes of inputs: the digest of what each holds."""
+    return encode(
+        sorted(inputs.items()),
+        lambda one: bytes(one.identify(memo)) if is_input(one) else None,
+    )
+
+
+def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of params.
+
+    Raises
+    ------
+    UnencodableParam
+        One of them, or something in it, has no canonical encoding.
+    """
+    parts = []
+    for name in sorted(params):
+        try:
+            parts.append(encode((name, params[name])))
+        except Unencodable as error:
+            raise UnencodableParam(analysis, name, error.found, error.advice) from None
+    return b"".join(parts)
+
+
+def _open(value: Any, opener: Opener) -> Any:
+    """Open the paths in a value; anything else stays as it is."""
+    if isinstance(value, str | os.PathLike) and not is_input(value):
+        return opener(os.fspath(value))
+    if isinstance(value, list | tuple) and any(
+        isinstance(one, str | os.PathLike) for one in value
+    ):
+        return type(value)(_open(one, opener) for one in value)
+    if type(value) is dict and any(
+        isinstance(one, str | os.PathLike) for one in value.values()
+    ):
+        return {key: _open(one, opener) for key, one in value.items()}
+    return value
+
+
+def _openers(
+    function: Callable[..., Any], signature: inspect.Signature
+) -> dict[str, Opener]:
+    found = {
+        name: _opener(annotation)
+        for name, annotation in _annotations(function, signature).items()
+    }
+    return {name: opener for name, opener in found.items() if opener is not None}
+
+
+def _annotations(
+    function: Callable[..., Any], signature: inspect.Signature
+) -> dict[str, Any]:
+    try:
+        hints = typing.get_type_hints(
+            inspect.unwrap(getattr(function, "func", function))
+        )
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        # Names that exist for type checkers alone; the words themselves have to do.
+        hints = {}
+    return {
+        name: hints.get(name, one.annotation)
+        for name, one in signature.parameters.items()
+    }
+
+
+def _opener(annotation: Any) -> Opener | None:
+    if isinstance(annotation, str):
+        words = (
+            annotation.replace("[", " ")
+            .replace("]", " ")
+            .replace("|", " ")
+            .replace(",", " ")
+            .split()
+        )
+        named = {kind.__name__: opener for kind, opener in _OPENERS.items()}
+        return next(
+            (
+                named[word.rpartition(".")[2]]
+                for word in words
+                if word.rpartition(".")[2] in named
+            ),
+            None,
+        )
+    if isinstance(annotation, type) and annotation in _OPENERS:
+        return _OPENERS[annotation]
+    return next(filter(None, map(_opener, typing.get_args(annotation))), None)

@@ -1,0 +1,289 @@
+"""`AnalysisPipeline`: analyses along the checkpoints of a run.
+
+    run, analyses ──► plan ──► each checkpoint with all its analyses ──► *Outcome*
+
+A checkpoint is opened once for all its analyses, and analyses that call one
+another share what they have in common, so one forward pass serves them all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from artifact_store.artifacts import Artifact
+from artifact_store.errors import MissingArtifacts, NotAnAnalysis, PipelineFailed
+from artifact_store.events import Event, Published, listening
+from artifact_store.executors import each
+from artifact_store.explain import History
+from artifact_store.memoize import STORE_VARIABLE, Analysis, named
+from artifact_store.plans import Plan, seconds_of, step_of
+from artifact_store.progress import bar
+from artifact_store.runs import Run
+from artifact_store.stores.base import Store
+
+ENTRY_POINTS = "artifact_store.analyses"
+
+Chosen: TypeAlias = Iterable[Analysis[..., Any] | str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one analysis at one epoch."""
+
+    analysis: str
+    epoch: int | None
+    state: Literal["hit", "computed", "failed"]
+    seconds: float = 0.0
+    nbytes: int = 0
+    path: str = ""
+    error: str = ""
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pipeline did."""
+
+    run: str
+    done: tuple[Done, ...]
+
+    @property
+    def failures(self) -> tuple[Done, ...]:
+        """What could not be computed or kept."""
+        return tuple(one for one in self.done if one.state == "failed")
+
+    def count(self, state: str, analysis: str | None = None) -> int:
+        """How many are in a state, of one analysis or all."""
+        return sum(
+            one.state == state and analysis in (None, one.analysis) for one in self.done
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same, for JSON."""
+        counts = Counter(one.state for one in self.done)
+        return {
+            "run": self.run,
+            "counts": dict(counts),
+            "done": [asdict(one) for one in self.done],
+        }
+
+    def __str__(self) -> str:
+        counts = [
+            f"{self.count(state)} {state}"
+            for state in ("computed", "hit", "failed")
+            if self.count(state)
+        ]
+        return f"{self.run}: {', '.join(counts) or 'nothing to do'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """The work on one checkpoint (or, with the epoch `None`, on the run), as it travels to a worker."""
+
+    run: Run
+    epoch: int | None
+    analyses: tuple[Analysis[..., Any], ...]
+    store: str | None
+
+
+class AnalysisPipeline:
+    """Analyses along the checkpoints of a run.
+
+    Parameters
+    ----------
+    run
+        A run, or the path of one.
+    """
+
+    def __init__(self, run: Run | str | os.PathLike[str]) -> None:
+        self.run_of_checkpoints = run if isinstance(run, Run) else Run(run)
+
+    def plan(
+        self, analyses: Chosen = None, epochs: Iterable[int] | None = None
+    ) -> Plan:
+        """What `run` would find and what it would compute, and why; computes nothing."""
+        histories: dict[str, History] = {}
+        steps = []
+        for unit in self._units(analyses, epochs):
+            for analysis in unit.analyses:
+                call = analysis.call(_input_of(unit))
+                history = histories.setdefault(
+                    call.store.location, History(call.store.manifests())
+                )
+                steps.append(step_of(call, unit.epoch, history))
+        merged = next(iter(histories.values()), History(()))
+        return Plan(
+            self.run_of_checkpoints.name, tuple(steps), seconds_of(steps, merged)
+        )
+
+    def status(self, analyses: Chosen = None) -> Plan:
+        """The state of every analysis at every epoch: fresh, stale (and why), missing, drift or corrupt."""
+        return self.plan(analyses)
+
+    def run(
+        self,
+        analyses: Chosen = None,
+        epochs: Iterable[int] | None = None,
+        n_jobs: int = 1,
+    ) -> Outcome:
+        """Compute what is missing, checkpoint by checkpoint.
+
+        Parameters
+        ----------
+        analyses
+            Decorated functions, or their names as `module:function`; everything that installed packages offer if not given.
+        epochs
+            Which checkpoints; all if not given.
+        n_jobs
+            Worker processes, as joblib counts them.
+
+        Raises
+        ------
+        PipelineFailed
+            Some could not be computed. The others were: the error has the outcome.
+        """
+        units = list(self._units(analyses, epochs))
+        done: list[Done] = []
+        with bar(
+            self.run_of_checkpoints.name, sum(len(unit.analyses) for unit in units)
+        ) as advance:
+            for finished in each(_work, units, n_jobs):
+                done += finished
+                states = Counter(one.state for one in done)
+                advance(
+                    len(finished),
+                    ", ".join(f"{count} {state}" for state, count in states.items()),
+                )
+        order = {unit.epoch: number for number, unit in enumerate(units)}
+        done.sort(key=lambda one: order[one.epoch])
+        outcome = Outcome(self.run_of_checkpoints.name, tuple(done))
+        if outcome.failures:
+            failed = [(one.analysis, one.epoch, one.error) for one in outcome.failures]
+            raise PipelineFailed(self.run_of_checkpoints.name, tuple(failed), outcome)
+        return outcome
+
+    def load(self, analysis: Analysis[..., Any] | str, epoch: int) -> Artifact:
+        """The stored artifact of an analysis at an epoch; `MissingArtifacts` if there is none. Never computes."""
+        chosen = _chosen([analysis])[0]
+        found = chosen.find(self.run_of_checkpoints[epoch])
+        if found is None:
+            raise MissingArtifacts(
+                chosen.__name__, self.run_of_checkpoints.name, (epoch,), 1
+            )
+        return found
+
+    def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
+        chosen, run = _chosen(analyses), self.run_of_checkpoints
+        store = os.environ.get(STORE_VARIABLE)
+        along = tuple(one for one in chosen if not one.takes_run)
+        of_run = tuple(one for one in chosen if one.takes_run)
+        if along:
+            for epoch in run.epochs if epochs is None else epochs:
+                yield _Unit(run, epoch, along, store)
+        if of_run and epochs is None:
+            yield _Unit(run, None, of_run, store)
+
+    def __repr__(self) -> str:
+        return f"AnalysisPipeline({self.run_of_checkpoints!r})"
+
+
+def _input_of(unit: _Unit) -> Any:
+    return unit.run if unit.epoch is None else unit.run[unit.epoch]
+
+
+def _work(unit: _Unit) -> list[Done]:
+    """All analyses of one checkpoint; one that fails does not stop the others."""
+    if unit.store is not None:
+        # A worker may have been started before the caller set it.
+        os.environ[STORE_VARIABLE] = unit.store
+    published: dict[str, Published] = {}
+
+    def note(event: Event) -> None:
+        if isinstance(event, Published):
+            published[event.key.digest.hex] = event
+
+    with listening(note):
+        return [_attempt(analysis, unit, published) for analysis in unit.analyses]
+
+
+def _attempt(
+    analysis: Analysis[..., Any], unit: _Unit, published: dict[str, Published]
+) -> Done:
+    try:
+        call = analysis.call(_input_of(unit))
+        artifact = analysis.materialize(call)
+        call.store.label(artifact.entry, call.label)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return Done(
+            analysis.__name__,
+            unit.epoch,
+            "failed",
+            error=text,
+            trace=traceback.format_exc(),
+        )
+    made = published.get(artifact.key.digest.hex)
+    state: Literal["hit", "computed"] = "hit" if made is None else "computed"
+    seconds = 0.0 if made is None else made.seconds
+    return Done(
+        analysis.__name__,
+        unit.epoch,
+        state,
+        seconds,
+        artifact.nbytes,
+        str(artifact.path),
+    )
+
+
+def offered() -> tuple[Analysis[..., Any], ...]:
+    """Every analysis that an installed package offers under the entry point group `artifact_store.analyses`."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return tuple(
+        _checked(point.load(), point.value)
+        for point in sorted(points, key=lambda point: point.name)
+    )
+
+
+def analysis_named(name: str) -> Analysis[..., Any]:
+    """The analysis `module:function`, or the one that is offered under this name."""
+    module, colon, function = name.partition(":")
+    if colon:
+        return _checked(named(module, function), name)
+    known = {one.__name__: one for one in offered()}
+    if name not in known:
+        raise NotAnAnalysis(
+            name,
+            f"no installed package offers it (offered: {', '.join(known) or 'none'})",
+        )
+    return known[name]
+
+
+def _chosen(analyses: Chosen) -> Sequence[Analysis[..., Any]]:
+    if analyses is None:
+        return offered()
+    if isinstance(analyses, str | Analysis):
+        analyses = [analyses]
+    return [
+        analysis_named(one) if isinstance(one, str) else _checked(one, repr(one))
+        for one in analyses
+    ]
+
+
+def _checked(found: Any, name: str) -> Analysis[..., Any]:
+    if not isinstance(found, Analysis):
+        raise NotAnAnalysis(
+            name,
+            (
+                "there is no such name"
+                if found is None
+                else f"it is a {type(found).__name__}"
+            ),
+        )
+    return found

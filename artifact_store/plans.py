@@ -1,0 +1,185 @@
+"""Plans: which calls would hit, which miss and why, before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from statistics import median
+from typing import Any, Literal, TypeAlias
+
+from artifact_store.calls import Call
+from artifact_store.errors import ArtifactStoreError
+from artifact_store.explain import Cause, History, causes_of_miss, drift_of
+
+State: TypeAlias = Literal["fresh", "drift", "stale", "missing", "corrupt"]
+
+# In the order in which they should worry the reader.
+STATES: tuple[State, ...] = ("fresh", "drift", "stale", "missing", "corrupt")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a plan: an analysis at an epoch, or of a whole run (epoch `None`).
+
+    Attributes
+    ----------
+    state
+        `fresh` and `drift` hit; of `drift`, installed packages have changed since. `stale`: there is an entry, made in
+        another way. `missing`: there is none. `corrupt`: there is one that must not be used.
+    causes
+        Why it would miss, or what has drifted; the first line of each.
+    """
+
+    analysis: str
+    epoch: int | None
+    key: str
+    state: State
+    causes: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+    @property
+    def hits(self) -> bool:
+        """Whether the stored result would be used."""
+        return self.state in ("fresh", "drift")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pipeline would do, step by step.
+
+    Attributes
+    ----------
+    seconds
+        How long the misses would take one after another, from how long they took before; `None` if nothing is known.
+    """
+
+    run: str
+    steps: tuple[Step, ...]
+    seconds: float | None
+
+    @property
+    def hits(self) -> tuple[Step, ...]:
+        """Steps whose result is stored."""
+        return tuple(step for step in self.steps if step.hits)
+
+    @property
+    def misses(self) -> tuple[Step, ...]:
+        """Steps that would be computed."""
+        return tuple(step for step in self.steps if not step.hits)
+
+    def by_analysis(self) -> dict[str, tuple[Step, ...]]:
+        """The steps of each analysis."""
+        names = dict.fromkeys(step.analysis for step in self.steps)
+        return {
+            name: tuple(step for step in self.steps if step.analysis == name)
+            for name in names
+        }
+
+    def reasons(self) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
+        """Each analysis, each cause in it, and the epochs that it holds for."""
+        for name, steps in self.by_analysis().items():
+            for cause in dict.fromkeys(
+                cause for step in steps for cause in step.causes
+            ):
+                yield name, cause, tuple(
+                    step.epoch for step in steps if cause in step.causes
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same, for JSON."""
+        return asdict(self) | {"hits": len(self.hits), "misses": len(self.misses)}
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.run}: {len(self.hits)} hits, {len(self.misses)} misses{_time(self.seconds)}"
+        ]
+        for name, steps in self.by_analysis().items():
+            lines.append(f"  {name}: {in_words(steps)}")
+        lines += [
+            f"    {name}, {epochs_in_words(epochs)}: {cause}"
+            for name, cause, epochs in self.reasons()
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.run}: {len(self.hits)} hits, {len(self.misses)} misses>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td>"
+            + "".join(f"<td>{count_of(steps, state) or ''}</td>" for state in STATES)
+            + "</tr>"
+            for name, steps in self.by_analysis().items()
+        )
+        heads = "".join(f"<th>{state}</th>" for state in STATES)
+        notes = "".join(
+            f"<li>{escape(name)}, {epochs_in_words(epochs)}: {escape(cause)}</li>"
+            for name, cause, epochs in self.reasons()
+        )
+        title = f"{escape(self.run)}: {len(self.hits)} hits, {len(self.misses)} misses{_time(self.seconds)}"
+        table = f"<table><thead><tr><th>analysis</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<div><b>{title}</b>{table}<ul>{notes}</ul></div>"
+
+
+def step_of(call: Call, epoch: int | None, history: History) -> Step:
+    """What would happen to one call, and why."""
+    name, key = call.key.analysis, call.key.digest.hex
+    try:
+        entry = call.store.find(call.key)
+    except ArtifactStoreError as error:
+        return Step(name, epoch, key, "corrupt", (str(error),))
+    if entry is not None:
+        drift = tuple(drift_of(entry.manifest, call))
+        return Step(name, epoch, key, "drift" if drift else "fresh", drift)
+    causes = causes_of_miss(call, history)
+    state: State = (
+        "missing"
+        if all(cause.kind == "never computed" for cause in causes)
+        else "stale"
+    )
+    return Step(
+        name,
+        epoch,
+        key,
+        state,
+        tuple(cause.what for cause in causes),
+        tuple(map(str, causes)),
+    )
+
+
+def seconds_of(steps: Iterable[Step], history: History) -> float | None:
+    """How long the misses among `steps` took before: the median of each analysis."""
+    missing = Counter(step.analysis for step in steps if not step.hits)
+    known = {
+        name: [one.provenance.seconds for one in history.of(name)] for name in missing
+    }
+    if not all(known.values()):
+        return None
+    return sum(count * median(known[name]) for name, count in missing.items())
+
+
+def count_of(steps: Sequence[Step], state: State) -> int:
+    """How many steps are in a state."""
+    return sum(step.state == state for step in steps)
+
+
+def in_words(steps: Sequence[Step]) -> str:
+    """The states of some steps, counted."""
+    return ", ".join(
+        f"{count} {state}" for state in STATES if (count := count_of(steps, state))
+    )
+
+
+def epochs_in_words(epochs: Sequence[int | None]) -> str:
+    """Some epochs: all of few, the ends of many."""
+    if epochs == (None,):
+        return "whole run"
+    if len(epochs) <= 4:
+        return f"epoch{'s' if len(epochs) > 1 else ''} {', '.join(map(str, epochs))}"
+    return f"{len(epochs)} epochs, {epochs[0]} to {epochs[-1]}"
+
+
+def _time(seconds: float | None) -> str:
+    return "" if not seconds else f", about {seconds:.3g} s"

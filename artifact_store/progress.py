@@ -1,0 +1,27 @@
+"""A bar that moves as work is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, str], None]
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Advance]:
+    """A progress bar on a terminal or in a notebook; nothing where nobody watches."""
+    if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
+        yield lambda count, note: None
+        return
+    # Here and not above for its weight.
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=title, unit="artifact", leave=False) as drawn:
+
+        def advance(count: int, note: str) -> None:
+            drawn.set_postfix_str(note, refresh=False)
+            drawn.update(count)
+
+        yield advance

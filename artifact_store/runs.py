@@ -1,0 +1,238 @@
+"""Runs: the checkpoints of one training, by epoch.
+
+Between a directory and the analyses along it: a pattern says where in a path
+the epoch stands, and each checkpoint is opened when it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from html import escape
+from pathlib import Path, PurePosixPath
+from string import Formatter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from artifact_store.checkpoints import Checkpoint, open_checkpoint
+from artifact_store.digests import Digest, digest_of
+from artifact_store.errors import (
+    DuplicateEpoch,
+    MalformedPattern,
+    MalformedRecord,
+    MissingEpoch,
+    MissingRun,
+    NoCheckpoints,
+)
+from artifact_store.files import DigestMemo
+
+if TYPE_CHECKING:
+    import xarray
+
+DEFAULT_PATTERN = "checkpoints/checkpoint_epoch_{epoch:05d}.safetensors"
+
+
+class Stackable(Protocol):
+    """An analysis, seen from below."""
+
+    def series(
+        self, run: Run, array: str | None = None, /, **params: Any
+    ) -> xarray.DataArray: ...
+
+
+class Run(Mapping[int, Checkpoint]):
+    """The checkpoints of one training, in ascending order of their epochs.
+
+    The directory is listed once, on first use; a new `Run` also sees what was
+    saved since. Runs are equal when they are the same object: comparing what
+    two runs hold is a matter of `identify`.
+
+    Parameters
+    ----------
+    path
+        The directory of the run.
+    pattern
+        Where its checkpoints are, relative to `path`. `{epoch}` stands for any
+        digits, a width such as `{epoch:05d}` for how they are usually padded.
+        What it matches may be a file, an index or a directory of shards.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], pattern: str = DEFAULT_PATTERN
+    ) -> None:
+        self.path, self.pattern = Path(path).absolute(), pattern
+        self._places = _parse(pattern)
+        if not self.path.is_dir():
+            found = "is not a directory" if self.path.exists() else "does not exist"
+            raise MissingRun(self.path, found)
+
+    @property
+    def name(self) -> str:
+        """The name of the directory."""
+        return self.path.name
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """All epochs, ascending."""
+        return tuple(self._paths)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What `config.json` says of the training; empty without one."""
+        return _record(self.path / "config.json")
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """What `metadata.json` says of the training; empty without one."""
+        return _record(self.path / "metadata.json")
+
+    @property
+    def label(self) -> str:
+        """A readable name; it decides nothing."""
+        return self.name
+
+    def series(
+        self, analysis: Stackable, array: str | None = None, **params: Any
+    ) -> xarray.DataArray:
+        """One array of an analysis along the epochs, lazy: only what is indexed is read, and nothing is computed.
+
+        Parameters
+        ----------
+        array
+            Which of its arrays; may be left out where only one is not a coordinate.
+        params
+            Of the analysis.
+        """
+        return analysis.series(self, array, **params)
+
+    def at(self, epoch: int) -> Checkpoint:
+        """The checkpoint of this epoch, as `run[epoch]`."""
+        return self[epoch]
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        """Digest of all epochs and their checkpoints, reading only what `memo` does not recall."""
+        roots = ((epoch, self[epoch].identify(memo)) for epoch in self)
+        return digest_of(
+            "run",
+            *(part for epoch, root in roots for part in (b"%d" % epoch, bytes(root))),
+        )
+
+    def __getitem__(self, epoch: int) -> Checkpoint:
+        if epoch not in self._paths:
+            near = bisect(self.epochs, epoch)
+            raise MissingEpoch(
+                self.path, epoch, self.epochs[max(near - 1, 0) : near + 1]
+            )
+        return open_checkpoint(self._paths[epoch])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, epoch: object) -> bool:
+        return epoch in self._paths
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"Run({self.name})"
+
+    def _repr_html_(self) -> str:
+        first, last = self.epochs[0], self.epochs[-1]
+        rows = {
+            "run": self.name,
+            "epochs": f"{len(self)}, from {first} to {last}",
+            "path": self.path,
+        }
+        cells = "".join(
+            f"<tr><th>{title}</th><td>{escape(str(fact))}</td></tr>"
+            for title, fact in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    @cached_property
+    def _paths(self) -> dict[int, Path]:
+        """Where each checkpoint is, in ascending order of epochs."""
+        before, name, after = self._places
+        parent = self.path / before
+        found: dict[int, Path] = {}
+        for entry in _names(parent):
+            match, path = name.fullmatch(entry), parent / entry / after
+            if match is None or not path.exists():
+                continue
+            epoch = int(match["epoch"])
+            if epoch in found:
+                raise DuplicateEpoch(epoch, found[epoch], path)
+            found[epoch] = path
+        if not found:
+            raise NoCheckpoints(
+                self.path, self.pattern, _names(parent)[:5] or _names(self.path)[:5]
+            )
+        return dict(sorted(found.items()))
+
+
+def _parse(pattern: str) -> tuple[Path, re.Pattern[str], Path]:
+    """What a pattern names before, in and after the one name that has the epoch."""
+    try:
+        fields = [
+            tuple(field)
+            for _, *field in Formatter().parse(pattern)
+            if field[0] is not None
+        ]
+    except ValueError as error:
+        raise MalformedPattern(pattern, f"is no format ({error})") from error
+    match fields:
+        case [("epoch", str(width), None)] if re.fullmatch(r"(0[1-9][0-9]*)?d?", width):
+            pass
+        case _:
+            raise MalformedPattern(
+                pattern, "does not hold {epoch}, or a padded {epoch:05d}, exactly once"
+            )
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts:
+        raise MalformedPattern(pattern, "leads out of the run")
+
+    names = [_expression(part) for part in path.parts]
+    place = next(i for i, name in enumerate(names) if name.groups)
+    before, after = path.parts[:place], path.parts[place + 1 :]
+    # `format` only undoes doubled braces here.
+    return (
+        Path(*(part.format() for part in before)),
+        names[place],
+        Path(*(part.format() for part in after)),
+    )
+
+
+def _expression(part: str) -> re.Pattern[str]:
+    """What the names look like that one part of a pattern stands for."""
+    pieces = Formatter().parse(part)
+    return re.compile(
+        "".join(
+            re.escape(text) + ("" if field is None else "(?P<epoch>[0-9]+)")
+            for text, field, _, _ in pieces
+        )
+    )
+
+
+def _names(directory: Path) -> tuple[str, ...]:
+    return tuple(sorted(os.listdir(directory))) if directory.is_dir() else ()
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise MalformedRecord(path, f"its JSON cannot be read ({error})") from error
+    if not isinstance(found, dict):
+        raise MalformedRecord(
+            path, f"its JSON is a {type(found).__name__}, not an object"
+        )
+    return found

@@ -1,0 +1,79 @@
+"""What every store can do, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from artifact_store.arrays import ArraySet, Codec, FileStat
+from artifact_store.files import DigestMemo
+from artifact_store.keys import Key
+from artifact_store.manifests import Manifest, Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a store holds under a key; `files` is the stat of each data file whose content is known to be right."""
+
+    key: Key
+    manifest: Manifest
+    directory: str
+    files: Mapping[str, FileStat]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A result to be kept.
+
+    Attributes
+    ----------
+    label
+        The name of its door.
+    details
+        Parts of the inputs and of the closure, by the digest that manifests refer to them by; kept to explain misses.
+    """
+
+    arrays: ArraySet
+    single: bool
+    codec: Codec
+    durable: bool
+    label: str
+    provenance: Provenance
+    details: Mapping[tuple[str, str], Any]
+
+
+class Store(DigestMemo, Protocol):
+    """Keeps entries. Looking never changes what a store holds."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people."""
+
+    def find(self, key: Key) -> Entry | None:
+        """The entry under `key`, its data unchanged since they were last known to be right; `CorruptArtifact` if not."""
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        """The right to compute `key`, as soon as nobody else has it."""
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        """Make a result visible, all at once."""
+
+    def label(self, entry: Entry, label: str) -> None:
+        """Make sure that there is a door of this name to the entry."""
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        """Remove entries, and the data that no other entry needs; the bytes gained."""
+
+    def set_aside(self, key: Key) -> None:
+        """Move a corrupt entry and its data where no reader looks."""
+
+    def keys(self, analysis: str | None = None) -> Iterator[Key]:
+        """Every key that has an entry, readable or not, of one analysis or all."""
+
+    def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
+        """Every manifest that can be read, of one analysis or all."""
+
+    def detail(self, kind: str, digest: str) -> Any:
+        """What `Publication.details` held; `None` if it is not there."""

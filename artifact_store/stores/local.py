@@ -1,0 +1,323 @@
+"""A store in a directory.
+
+    find:     key → manifest → stat of the data files → Entry
+    publish:  stage → data → manifest → door
+
+Data and manifests are immutable and appear by rename, so every reader sees a
+whole entry or none, whoever else is reading, writing or dying.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from artifact_store.arrays import (
+    FileStat,
+    StoredArray,
+    describe_group,
+    digest_arrays,
+    digest_group,
+    file_stats,
+    sync_group,
+    write_group,
+)
+from artifact_store.digests import Digest, digest_of
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact
+from artifact_store.files import Signatures
+from artifact_store.keys import Key
+from artifact_store.layout import Layout, key_of_manifest
+from artifact_store.leases import leased
+from artifact_store.manifests import (
+    DURABLE,
+    MANIFEST_FORMAT,
+    Manifest,
+    Seal,
+    boot_id,
+    is_sealed,
+    parse_manifest,
+    render_manifest,
+)
+from artifact_store.staging import appear, into_place, point, staged, sweep, sync
+from artifact_store.stores.base import Entry, Publication
+
+_GITIGNORE = (
+    b"# Artifacts can be computed again; see .store for how they were made.\n*\n"
+)
+
+
+@lru_cache(maxsize=256)
+def open_store(root: str) -> LocalStore:
+    """The store in the directory `root`; one object per process, so that it checks data once."""
+    return LocalStore(root)
+
+
+class LocalStore:
+    """A store in a directory of a local or shared file system."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._layout = Layout(os.path.abspath(root))
+        # Data that this process found right although their seal is broken or of another boot.
+        self._verified: dict[str, Mapping[str, FileStat]] = {}
+        self._is_swept = False
+
+    @property
+    def location(self) -> str:
+        return self._layout.root
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self._layout.root!r})"
+
+    def find(self, key: Key) -> Entry | None:
+        path = self._layout.manifest(key)
+        content = _read(path)
+        if content is None:
+            return None
+        manifest = parse_manifest(content, path)
+        if manifest.key != key.digest.hex:
+            raise CorruptArtifact(
+                path, f"is the manifest of another key, {manifest.key}"
+            )
+        directory = self._layout.group(manifest.output)
+        return Entry(key, manifest, directory, self._verify(key, manifest, directory))
+
+    def _verify(
+        self, key: Key, manifest: Manifest, directory: str
+    ) -> Mapping[str, FileStat]:
+        """The stat of the data files, which are as they were published."""
+        try:
+            files = file_stats(directory, manifest.arrays)
+        except OSError as error:
+            raise CorruptArtifact(
+                directory, f"cannot be read ({error.strerror})"
+            ) from error
+        if (
+            is_sealed(manifest.seal, files)
+            or self._verified.get(manifest.output) == files
+        ):
+            return files
+        if digest_group(directory, manifest.arrays).hex != manifest.output:
+            raise CorruptArtifact(
+                directory, "holds other data than were published under its name"
+            )
+        self._verified[manifest.output] = files
+        # For the processes to come. Where we may not write, each of them checks once.
+        with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
+            sealed = msgspec.structs.replace(
+                manifest, seal=Seal(boot_id(), dict(files))
+            )
+            appear(render_manifest(sealed), stage, self._layout.manifest(key))
+        return files
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        return leased(self._layout.lease(key))
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        output = digest_arrays(publication.arrays).hex
+        with self._stage() as stage:
+            directory, stored = self._publish_data(stage, output, publication)
+            files = file_stats(directory, stored)
+            manifest = Manifest(
+                format=MANIFEST_FORMAT,
+                key=key.digest.hex,
+                analysis=key.analysis,
+                output=output,
+                single=publication.single,
+                arrays=stored,
+                seal=Seal(DURABLE if publication.durable else boot_id(), files),
+                provenance=publication.provenance,
+            )
+            for (kind, digest), detail in publication.details.items():
+                self._keep_detail(stage, kind, digest, detail)
+            # The manifest goes last: whoever sees it may rely on every array it names.
+            appear(render_manifest(manifest), stage, self._layout.manifest(key))
+            if publication.durable:
+                sync(os.path.dirname(self._layout.manifest(key)))
+            entry = Entry(key, manifest, directory, files)
+            self._label(stage, entry, publication.label)
+        return entry
+
+    @contextlib.contextmanager
+    def _stage(self) -> Iterator[str]:
+        if not self._is_swept:
+            self._is_swept = True
+            sweep(self._layout.staging)
+        with staged(self._layout.staging) as stage:
+            ignored = f"{self._layout.root}/.gitignore"
+            if not os.path.lexists(ignored):
+                appear(_GITIGNORE, stage, ignored)
+            yield stage
+
+    def _publish_data(
+        self, stage: str, output: str, publication: Publication
+    ) -> tuple[str, tuple[StoredArray, ...]]:
+        directory = self._layout.group(output)
+        if (known := self._known_data(directory, output)) is not None:
+            return directory, known
+        aside = f"{stage}/group"
+        stored = write_group(aside, publication.arrays, codec=publication.codec)
+        if publication.durable:
+            sync_group(aside)
+        try:
+            into_place(aside, directory)
+        except OSError:
+            # Somebody else published the same data meanwhile; a directory is never renamed over another.
+            known = self._known_data(directory, output)
+            if known is None:
+                raise
+            stored = known
+        if publication.durable:
+            sync(os.path.dirname(directory))
+        return directory, stored
+
+    def _known_data(
+        self, directory: str, output: str
+    ) -> tuple[StoredArray, ...] | None:
+        """The arrays of data that are there already, and right; damaged ones are moved away."""
+        if not os.path.lexists(directory):
+            return None
+        try:
+            stored = describe_group(directory)
+            if digest_group(directory, stored).hex == output:
+                return stored
+        except (ArtifactStoreError, OSError):
+            pass
+        self._quarantine(directory)
+        return None
+
+    def _keep_detail(self, stage: str, kind: str, digest: str, detail: Any) -> None:
+        path = self._layout.record(kind, digest)
+        if not os.path.exists(path):
+            appear(msgspec.json.encode(detail), stage, path)
+
+    def label(self, entry: Entry, label: str) -> None:
+        door = self._layout.door(entry.key.analysis, label)
+        with contextlib.suppress(OSError):
+            if os.path.realpath(door) != os.path.realpath(entry.directory):
+                with self._stage() as stage:
+                    self._label(stage, entry, label)
+
+    def _label(self, stage: str, entry: Entry, label: str) -> None:
+        # A door is a convenience: where links cannot be made, the entry is there all the same.
+        with contextlib.suppress(OSError):
+            point(entry.directory, stage, self._layout.door(entry.key.analysis, label))
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        removed = list(keys)
+        outputs = {}
+        for key in removed:
+            if (manifest := self._manifest_or_none(key)) is not None:
+                outputs[manifest.output] = manifest.nbytes
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._layout.manifest(key))
+        for kept in self.manifests():
+            outputs.pop(kept.output, None)
+        with self._stage() as stage:
+            for output in outputs:
+                # Renamed first, so that nobody ever finds half of it.
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(self._layout.group(output), f"{stage}/{output}")
+        for analysis in {key.analysis for key in removed}:
+            self._remove_dangling_doors(analysis)
+        return sum(outputs.values())
+
+    def _manifest_or_none(self, key: Key) -> Manifest | None:
+        path = self._layout.manifest(key)
+        content = _read(path)
+        try:
+            return None if content is None else parse_manifest(content, path)
+        except ArtifactStoreError:
+            return None
+
+    def _remove_dangling_doors(self, analysis: str) -> None:
+        with contextlib.suppress(OSError):
+            folder = f"{self._layout.root}/{analysis}"
+            for name in os.listdir(folder):
+                door = f"{folder}/{name}"
+                if os.path.islink(door) and not os.path.exists(door):
+                    os.unlink(door)
+            os.rmdir(folder)
+
+    def set_aside(self, key: Key) -> None:
+        manifest = self._manifest_or_none(key)
+        path = self._layout.manifest(key)
+        if manifest is not None:
+            self._known_data(self._layout.group(manifest.output), manifest.output)
+        self._quarantine(path)
+
+    def _quarantine(self, path: str) -> None:
+        os.makedirs(self._layout.quarantine, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), staged(
+            self._layout.quarantine
+        ) as aside:
+            # Only the unique name of the stage is wanted; what is put beside it stays.
+            os.rename(path, f"{aside}-{os.path.basename(path)}")
+
+    def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
+        for key in self.keys(analysis):
+            manifest = self._manifest_or_none(key)
+            if manifest is not None:
+                yield manifest
+
+    def keys(self, analysis: str | None = None) -> Iterator[Key]:
+        """Every key that has a manifest, readable or not, of one analysis or all."""
+        for path in sorted(
+            Path(self._layout.entries).glob(f"{analysis or '*'}/??/*.json")
+        ):
+            yield key_of_manifest(path)
+
+    def detail(self, kind: str, digest: str) -> Any:
+        content = _read(self._layout.record(kind, digest))
+        try:
+            return None if content is None else msgspec.json.decode(content)
+        except msgspec.DecodeError:
+            return None
+
+    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
+        known = self.detail("digests", _memo_name(signature))
+        if not isinstance(known, dict) or known.get("check") != _memo_check(
+            known.get("digests")
+        ):
+            return None
+        return {
+            name: Digest("blake3", value) for name, value in known["digests"].items()
+        }
+
+    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        plain = {name: digest.hex for name, digest in digests.items()}
+        # What a memo would save is computed again where it cannot be kept.
+        with contextlib.suppress(OSError), self._stage() as stage:
+            known = {"check": _memo_check(plain), "digests": plain}
+            appear(
+                msgspec.json.encode(known),
+                stage,
+                self._layout.record("digests", _memo_name(signature)),
+            )
+
+
+def _memo_name(signature: Signatures) -> str:
+    return digest_of("signature", *(b"%d %d %d %d" % one for one in signature)).hex
+
+
+def _memo_check(digests: Any) -> str:
+    return digest_of("memo", msgspec.json.encode(digests, order="sorted")).hex
+
+
+def _read(path: str) -> bytes | None:
+    """The content of a small file; `None` if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.read(descriptor, size + 1)
+    finally:
+        os.close(descriptor)

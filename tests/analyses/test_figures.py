@@ -1,0 +1,272 @@
+"""Figures put the right numbers at the right coordinates, and refuse what they cannot draw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from analyses.figures.activations import activation_heatmaps
+from analyses.figures.checks import UnknownNeuron, WrongShape
+from analyses.figures.clusters import (
+    cluster_order,
+    neuron_clusters,
+    specialised_neurons,
+)
+from analyses.figures.frequencies import (
+    dominant_frequencies,
+    frequency_heatmap,
+    wave_shares,
+)
+from analyses.figures.losses import loss_curves
+from analyses.figures.style import FAINT
+
+EPOCHS = np.array([0, 10, 500])
+FREQUENCY = np.array([1, 2, 3])  # p = 7
+
+# Frequency 2 holds 80 % of the power, 64 of it as a sine; the mean is huge and must not count.
+COEFFICIENTS = np.sqrt([1000, 10, 0, 64, 16, 5, 5])
+
+# Neurons 0 and 3 prefer frequency 3, neuron 1 frequency 1; neuron 2 is silent.
+NORM = np.array([[0.1, 0.9, 0.0, 0.0], [0.1, 0.0, 0.0, 0.0], [0.7, 0.1, 0.0, 0.95]])
+
+
+def trace(figure: go.Figure, name: str) -> Any:
+    return next(each for each in figure.data if each.name == name)
+
+
+def shape(figure: go.Figure, name: str) -> Any:
+    return next(each for each in figure.layout.shapes if each.name == name)
+
+
+def test_shares_of_power_sum_to_one_without_the_mean() -> None:
+    sine, cosine = wave_shares(COEFFICIENTS)
+
+    np.testing.assert_allclose(sine, [0.10, 0.64, 0.05])
+    np.testing.assert_allclose(cosine, [0.00, 0.16, 0.05])
+
+
+def test_an_embedding_without_power_has_no_shares() -> None:
+    sine, cosine = wave_shares(np.zeros(7))
+
+    assert not sine.any() and not cosine.any()
+
+
+def test_bars_stand_at_frequencies_from_one_up() -> None:
+    figure = dominant_frequencies(COEFFICIENTS, FREQUENCY, threshold=0.5)
+
+    assert list(trace(figure, "sin").x) == [1, 2, 3]
+    assert list(figure.layout.xaxis.tickvals) == [1, 2, 3]
+
+
+def test_the_threshold_splits_dominant_frequencies_from_the_rest() -> None:
+    figure = dominant_frequencies(COEFFICIENTS, FREQUENCY, threshold=0.2)
+
+    assert trace(figure, "dominant").text == ("2",)
+    assert list(trace(figure, "cos").marker.opacity) == [FAINT, 1, FAINT]
+    assert shape(figure, "threshold").y0 == 0.2
+
+
+@pytest.mark.parametrize("components", [1, 2, 58])
+def test_coefficients_that_are_not_a_constant_and_pairs_are_refused(
+    components: int,
+) -> None:
+    with pytest.raises(WrongShape, match="a sine and a cosine for each frequency"):
+        dominant_frequencies(np.ones(components), np.arange(1, 30), threshold=0.1)
+
+
+def test_a_frequency_axis_of_another_length_is_refused() -> None:
+    with pytest.raises(
+        WrongShape, match=r"frequency has shape \(2,\).*\(3,\).*coefficients"
+    ):
+        dominant_frequencies(COEFFICIENTS, FREQUENCY[:2], threshold=0.1)
+
+
+def test_ticks_of_a_large_prime_are_few_and_begin_at_one() -> None:
+    figure = dominant_frequencies(np.ones(113), np.arange(1, 57), threshold=0.1)
+
+    ticks = list(figure.layout.xaxis.tickvals)
+    assert ticks[:3] == [1, 5, 10] and ticks[-1] == 55
+
+
+def test_the_heatmap_over_training_keeps_unequal_steps() -> None:
+    figure = frequency_heatmap(np.eye(3), EPOCHS, FREQUENCY, epoch=10)
+
+    heatmap = trace(figure, "share")
+    assert list(heatmap.x) == [0, 10, 500] and list(heatmap.y) == [1, 2, 3]
+    assert figure.layout.xaxis.type == "linear"
+    assert (shape(figure, "epoch").x0, shape(figure, "epoch").x1) == (10, 10)
+
+
+def test_the_heatmap_over_training_has_frequencies_upward() -> None:
+    power = np.arange(6).reshape(2, 3)
+
+    assert np.array_equal(
+        trace(frequency_heatmap(power, [0, 5], FREQUENCY), "share").z, power.T
+    )
+
+
+def test_epochs_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="epochs must rise"):
+        frequency_heatmap(np.eye(3), [0, 500, 10], FREQUENCY)
+
+
+def test_each_neuron_has_its_picture_under_its_number() -> None:
+    activations = np.arange(3 * 4 * 4).reshape(3, 4, 4)
+
+    figure = activation_heatmaps(activations, [2, 0])
+
+    assert [each.text for each in figure.layout.annotations] == ["neuron 2", "neuron 0"]
+    assert np.array_equal(trace(figure, "neuron 2").z, activations[2])
+
+
+def test_sampled_neurons_keep_their_numbers() -> None:
+    activations = np.arange(2 * 4 * 4).reshape(2, 4, 4)
+
+    figure = activation_heatmaps(activations, [307], numbers=[17, 307])
+
+    assert np.array_equal(trace(figure, "neuron 307").z, activations[1])
+
+
+def test_pictures_share_one_colour_scale_and_square_cells() -> None:
+    figure = activation_heatmaps(
+        np.arange(5 * 4 * 4).reshape(5, 4, 4), [0, 4], value_range=(0, 9)
+    )
+
+    assert {each.coloraxis for each in figure.data} == {"coloraxis"}
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 9)
+    assert figure.layout.yaxis.scaleanchor == "x"
+
+
+@pytest.mark.parametrize("neuron", [3, -1])
+def test_a_neuron_out_of_range_is_refused(neuron: int) -> None:
+    with pytest.raises(
+        UnknownNeuron, match=rf"no neuron {neuron}; the activations hold 0, 1, 2\."
+    ):
+        activation_heatmaps(np.ones((3, 4, 4)), [0, neuron])
+
+
+def test_activations_that_are_not_square_are_refused() -> None:
+    with pytest.raises(WrongShape, match=r"\(2, 4, 5\)"):
+        activation_heatmaps(np.ones((2, 4, 5)), [0])
+
+
+def test_drawing_no_neuron_is_refused() -> None:
+    with pytest.raises(ValueError, match="Name at least one"):
+        activation_heatmaps(np.ones((2, 4, 4)), [])
+
+
+def test_neurons_are_ordered_by_frequency_then_purity_and_silent_ones_go_last() -> None:
+    assert cluster_order(NORM).tolist() == [1, 3, 0, 2]
+
+
+def test_clusters_show_neurons_in_order_under_their_own_numbers() -> None:
+    figure = neuron_clusters(NORM, FREQUENCY, threshold=0.8)
+
+    heatmap = trace(figure, "share")
+    assert list(heatmap.y) == [1, 2, 3]
+    assert np.array_equal(heatmap.z, NORM[:, [1, 3, 0, 2]])
+    assert heatmap.customdata[0].tolist() == [1, 3, 0, 2]
+
+
+def test_the_threshold_splits_specialised_neurons_from_the_rest() -> None:
+    dots = trace(neuron_clusters(NORM, FREQUENCY, threshold=0.9), "dominant share")
+
+    assert list(dots.marker.color) == [1, 1, 0, 0]
+
+
+def test_clusters_follow_a_given_order() -> None:
+    dots = trace(
+        neuron_clusters(NORM, FREQUENCY, threshold=0.9, order=[3, 2, 1, 0]),
+        "dominant share",
+    )
+
+    assert list(dots.customdata) == [3, 2, 1, 0]
+
+
+def test_an_order_that_leaves_a_neuron_out_is_refused() -> None:
+    with pytest.raises(WrongShape, match="each of the neurons 0 to 3 once"):
+        neuron_clusters(NORM, FREQUENCY, threshold=0.9, order=[0, 1, 2, 2])
+
+
+def test_specialised_neurons_are_counted_at_real_epochs() -> None:
+    figure = specialised_neurons(
+        [[0, 0, 1], [2, 0, 1], [3, 0, 4]], EPOCHS, FREQUENCY, threshold=0.9, epoch=500
+    )
+
+    assert [each.name for each in figure.data] == [
+        "frequency 1",
+        "frequency 3",
+        "other frequencies",
+    ]
+    assert list(trace(figure, "frequency 3").x) == [0, 10, 500]
+    assert list(trace(figure, "frequency 3").y) == [1, 1, 4]
+    assert shape(figure, "epoch").x0 == 500
+
+
+def test_no_neuron_is_lost_when_few_frequencies_are_named() -> None:
+    counts = np.arange(3 * 56).reshape(3, 56)
+
+    figure = specialised_neurons(counts, EPOCHS, np.arange(1, 57), threshold=0.9)
+
+    assert len(figure.data) == 8
+    assert np.array_equal(
+        sum(np.asarray(each.y) for each in figure.data), counts.sum(axis=1)
+    )
+
+
+def test_naming_a_frequency_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"named is \[4\]"):
+        specialised_neurons(
+            np.ones((3, 3)), EPOCHS, FREQUENCY, threshold=0.9, named=[4]
+        )
+
+
+def test_losses_are_marked_at_the_epoch() -> None:
+    figure = loss_curves([4.0, 1.0, 0.1], [4.0, 5.0, 0.2], epoch=1)
+
+    assert figure.layout.yaxis.type == "log"
+    assert shape(figure, "epoch").x0 == 1
+    assert list(trace(figure, "at epoch").y) == [1.0, 5.0]
+
+
+@pytest.mark.parametrize("hidden", [np.nan, np.inf, 0.0])
+def test_losses_a_logarithm_cannot_show_are_gaps(hidden: float) -> None:
+    curve = trace(loss_curves([4.0, hidden, 0.1], [4.0, 5.0, 0.2]), "train")
+
+    assert np.isnan(curve.y).tolist() == [False, True, False]
+
+
+def test_losses_of_different_lengths_are_refused() -> None:
+    with pytest.raises(WrongShape, match="test_losses"):
+        loss_curves([1.0, 2.0], [1.0])
+
+
+FIGURES = [
+    dominant_frequencies(COEFFICIENTS, FREQUENCY, threshold=0.1),
+    frequency_heatmap(np.eye(3), EPOCHS, FREQUENCY),
+    activation_heatmaps(np.ones((2, 7, 7)), [0, 1]),
+    neuron_clusters(NORM, FREQUENCY, threshold=0.8),
+    specialised_neurons(np.ones((3, 3)), EPOCHS, FREQUENCY, threshold=0.9),
+    loss_curves([1.0, 2.0], [1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.layout.title.text)
+def test_every_figure_has_a_title_axis_names_and_clear_paper(figure: go.Figure) -> None:
+    assert figure.layout.title.text
+    assert any(axis.title.text for axis in figure.select_xaxes())
+    assert any(axis.title.text for axis in figure.select_yaxes())
+    assert figure.layout.template.layout.paper_bgcolor == "rgba(0, 0, 0, 0)"
+
+
+def test_figures_can_reach_neither_checkpoints_nor_the_store() -> None:
+    names = "style, checks, losses, frequencies, activations, clusters"
+    heavy = "{'torch', 'artifact_store', 'safetensors', 'zarr', 'analyses.model'}"
+    script = f"import sys; from analyses.figures import {names}; assert not {heavy} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", script], check=True)
