@@ -1,4 +1,4 @@
-"""`python -m analyses`: train a run. One function per verb; parsing and printing, nothing else."""
+"""`python -m analyses`: train a run, draw its report. Parsing and printing, nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from analyses.train import DifferentRun, Training, train
+from analyses.gather import gather
+from analyses.report import render_report
+from analyses.train import Training, train
+from artifact_store import ArtifactStoreError, Run
+from artifact_store.cli import main as artifact_store_main
 
 if TYPE_CHECKING:
     # Generic for the type checker alone.
@@ -22,12 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     add_train(verbs)
+    add_report(verbs)
+    add_demo(verbs)
 
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.verb(arguments)
     except KeyboardInterrupt:
         return 130  # what a shell reports for Ctrl-C
+    except (ArtifactStoreError, OSError) as error:
+        print(f"analyses: {error}", file=sys.stderr)
+        return 2
     return status
 
 
@@ -84,12 +93,51 @@ def run_train(arguments: argparse.Namespace) -> int:
         model_seed=arguments.seed,
         data_seed=arguments.data_seed,
     )
-    try:
-        print(train(config, arguments.out / config.name, device=arguments.device))
-    except DifferentRun as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(train(config, arguments.out / config.name, device=arguments.device))
     return 0
+
+
+def add_report(verbs: Verbs) -> None:
+    """`report`: how to ask for it."""
+    parser = verbs.add_parser(
+        "report",
+        help="draw the stored artifacts of a run as one page",
+        description="Draw the stored artifacts of a run as one page, <run>/report.html. Computes nothing.",
+    )
+    parser.add_argument("run", type=Path, help="the folder of a run")
+    parser.add_argument("--out", type=Path, help="another file than <run>/report.html")
+    parser.set_defaults(verb=run_report)
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """`report`: carry it out, and say where the page is."""
+    run = Run(arguments.run)
+    page = arguments.out or run.path / "report.html"
+    page.write_text(render_report(gather(run)), encoding="utf-8")
+    print(page)
+    return 0
+
+
+def add_demo(verbs: Verbs) -> None:
+    """`demo`: how to ask for it."""
+    parser = verbs.add_parser(
+        "demo",
+        help="train a small run that groks, analyse every checkpoint, write its report",
+        description="Train a small run that groks, analyse every checkpoint and write its report. "
+        "Whatever is there already is not made again.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), help="the folder for runs"
+    )
+    parser.set_defaults(verb=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """`demo`: from nothing to a report."""
+    config = Training()
+    run = train(config, arguments.out / config.name)
+    status = artifact_store_main(["run", str(run)])
+    return status or main(["report", str(run)])
 
 
 if __name__ == "__main__":

@@ -30,10 +30,9 @@ from analyses import model
 class Training:
     """Everything that decides a run.
 
-    The defaults grok well within a minute on two cores: the training pairs are
-    memorised by epoch 100, the others understood some 500 later. Hence twice the
-    usual learning rate of 1e-3, for what weight decay does takes time in
-    proportion to 1 / (learning_rate * weight_decay).
+    The defaults grok within half a minute on two cores: the training pairs are
+    memorised by epoch 200, the others understood by 500. Other seeds take up to
+    1,500 epochs, since what weight decay does is slow and depends on the start.
     """
 
     prime: int = 59
@@ -43,10 +42,10 @@ class Training:
     training_fraction: float = 0.5
     num_epochs: int = 1000
     checkpoint_every: int = 25
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
-    model_seed: int = 1
+    model_seed: int = 0
     data_seed: int = 598
 
     def __post_init__(self) -> None:

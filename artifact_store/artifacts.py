@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.arrays import FileStat, LazyArray, StoredArray, open_array
+from artifact_store.arrays import (
+    FileStat,
+    LazyArray,
+    StoredArray,
+    describe_group,
+    open_array,
+)
 from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact, MissingArray
 from artifact_store.files import DigestMemo
@@ -28,7 +34,7 @@ from artifact_store.stores.base import Entry
 
 if TYPE_CHECKING:
     import xarray
-    import zarr
+    from zarr import Group
 
 
 def _refuse_changed(
@@ -80,11 +86,13 @@ class Artifact:
         return self.entry.manifest.nbytes
 
     @property
-    def zarr(self) -> zarr.Group:
+    def zarr(self) -> Group:
         """The same, opened by zarr-python, read-only."""
-        import zarr  # 0.3 s, for those who ask
+        from zarr import open_group  # 0.3 s, for those who ask
 
-        return zarr.open_group(self.entry.directory, mode="r")
+        # Zarr believes its metadata, of which no other reader here needs a byte.
+        describe_group(self.entry.directory)
+        return open_group(self.entry.directory, mode="r")
 
     def keys(self) -> tuple[str, ...]:
         """The names of the arrays, sorted."""

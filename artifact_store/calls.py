@@ -11,7 +11,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -131,11 +131,20 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=512)
 def version_of(package: str) -> str:
-    """The installed version of a top-level package."""
-    found = getattr(sys.modules.get(package), "__version__", None)
-    if isinstance(found, str):
-        return found
+    """The installed version of a top-level package or of a distribution; "unknown" if there is none.
+
+    Never asked of the module itself: the answer must not depend on what has been imported.
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+        pass
+    # Those whose distribution bears another name, as scikit-learn does.
+    for distribution in _distributions().get(package, ()):
+        return importlib.metadata.version(distribution)
+    return "unknown"
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> Mapping[str, Sequence[str]]:
+    return importlib.metadata.packages_distributions()

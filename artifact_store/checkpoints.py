@@ -17,7 +17,7 @@ import stat
 import time
 from collections.abc import Iterator, KeysView, Mapping, Set
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -139,7 +139,7 @@ class Checkpoint(Content):
             }
         )
 
-    @property
+    @cached_property
     def root(self) -> Digest:
         """Digest of all tensors: equal for equal tensors, however they are ordered, sharded or called on disk."""
         return digest_of("checkpoint", *map(bytes, self.digests.values()))

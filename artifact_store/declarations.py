@@ -32,7 +32,7 @@ class Declaration:
     @property
     def environment(self) -> str:
         """What it adds to the key, in words: dimensions are stored, and some versions count."""
-        counted = {name: version_of(name) for name in self.versions}
+        counted = {name: version_of(name) for name in sorted(self.versions)}
         return f"dims={dict(sorted(self.dims.items()))} versions={counted}"
 
     @property
@@ -74,6 +74,13 @@ def declare(
                 named,
                 f"{option} is a {type(others[option]).__name__}",
                 "Write a tuple, as in ('x',).",
+            )
+    for package in others["versions"]:
+        if version_of(package) == "unknown":
+            raise BadDeclaration(
+                named,
+                f"versions names {package!r}, of which no version is installed",
+                "Name packages as they are imported or installed.",
             )
     unknown = [
         one

@@ -1,17 +1,23 @@
 """Canonical bytes of a value, or a refusal.
 
 Shared by params and by the constants of a closure. Every item is a tag, a
-length and a payload, so no two values share an encoding; a list of types is
+length and a payload, so no two values share an encoding. The list of types is
 closed on purpose: what is not on it has no key and says so, because `pickle`,
 `repr` and `hash` all differ between processes that hold the same value.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import datetime
+import decimal
+import fractions
 import re
 import struct
 import sys
+import types
+import uuid
 from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import PurePath
@@ -23,6 +29,7 @@ from artifact_store.errors import Unencodable
 
 # Asked for every value that is not of a built-in type; `None` leaves it to the families below, which may refuse.
 Fallback: TypeAlias = Callable[[Any], bytes | None]
+_Encoder: TypeAlias = Callable[[Any, Fallback], bytes]
 
 
 def refuse(value: object) -> None:
@@ -46,6 +53,11 @@ def encode(value: object, otherwise: Fallback = refuse) -> bytes:
         raise Unencodable(
             "container that contains itself", "Pass it without the cycle."
         ) from None
+
+
+def has_encoding(value: object) -> bool:
+    """Whether there is an encoding for values of this type; what a container holds may still have none."""
+    return type(value) in _ENCODERS or _by_family(value) is not None
 
 
 def _item(value: Any, otherwise: Fallback) -> bytes:
@@ -76,27 +88,67 @@ def _fields(name: str, pairs: Iterable[tuple[str, Any]], otherwise: Fallback) ->
     )
 
 
+def _made_of(tag: bytes, parts: Callable[[Any], Iterable[Any]]) -> _Encoder:
+    """The encoder of a type whose values are made of `parts`."""
+    return lambda value, otherwise: _tagged(tag, _all(parts(value), otherwise))
+
+
+def _as(plain: Callable[[Any], Any]) -> _Encoder:
+    """The encoder of a type whose values are the same as plain ones."""
+    return lambda value, otherwise: _item(plain(value), otherwise)
+
+
+def _members(tag: bytes) -> _Encoder:
+    def encoder(value: Any, otherwise: Fallback) -> bytes:
+        # A fallback may number what it meets, so it is asked in an order that no hash seed decides.
+        ordered = value if otherwise is refuse else sorted(value, key=_provisional)
+        return _tagged(tag, b"".join(sorted([_item(one, otherwise) for one in ordered])))  # fmt: skip
+
+    return encoder
+
+
+def _provisional(value: Any) -> bytes:
+    return _item(value, lambda one: _name_of(one).encode())
+
+
+def _name_of(value: Any) -> str:
+    name = getattr(value, "__qualname__", None)
+    return name if isinstance(name, str) else type_name(value)
+
+
 def _array(value: np.ndarray[Any, Any], otherwise: Fallback) -> bytes:
-    if value.dtype.hasobject:
+    if value.dtype.names is not None:
+        # Field by field: the padding between fields is whatever was in memory.
+        fields = [(name, np.asarray(value[name])) for name in value.dtype.names]
+        return _tagged(b"record", _fields(str(value.shape), fields, otherwise))
+    if value.dtype.hasobject or value.dtype.kind == "T":
         raise Unencodable(
             "numpy array of Python objects", "Pass an array of numbers, or a tuple."
         )
-    head = _item(str(np.lib.format.dtype_to_descr(value.dtype)), otherwise) + _item(
-        value.shape, otherwise
-    )
-    return _tagged(b"array", head + np.ascontiguousarray(value).tobytes())
+    if value.dtype.char in "gG":
+        raise Unencodable(
+            "numpy array of long doubles", "Pass it as float64 or complex128."
+        )
+    head = _item(_descr(value.dtype), otherwise) + _item(value.shape, otherwise)
+    return _tagged(b"array", head + value.tobytes())
+
+
+def _descr(dtype: np.dtype[Any]) -> str:
+    return str(np.lib.format.dtype_to_descr(dtype))
 
 
 def _tensor(value: Any, otherwise: Fallback) -> bytes:
     torch = sys.modules["torch"]
-    host = value.detach().cpu().contiguous()
+    if value.layout is not torch.strided or value.is_quantized or value.is_meta:
+        raise Unencodable(
+            "torch tensor that is not dense", "Pass it as a dense tensor."
+        )
+    host = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
     head = _item(str(host.dtype), otherwise) + _item(tuple(host.shape), otherwise)
-    return _tagged(
-        b"tensor", head + host.reshape(-1).view(torch.uint8).numpy().tobytes()
-    )
+    raw = host.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return _tagged(b"tensor", head + raw)
 
 
-_Encoder: TypeAlias = Callable[[Any, Fallback], bytes]
 _ENCODERS: dict[type, _Encoder] = {
     type(None): lambda value, _: b"none:0:",
     type(...): lambda value, _: b"ellipsis:0:",
@@ -109,62 +161,74 @@ _ENCODERS: dict[type, _Encoder] = {
     str: lambda value, _: _tagged(b"str", value.encode("utf-8", "surrogatepass")),
     bytes: lambda value, _: _tagged(b"bytes", value),
     bytearray: lambda value, _: _tagged(b"bytearray", bytes(value)),
-    tuple: lambda value, otherwise: _tagged(b"tuple", _all(value, otherwise)),
-    list: lambda value, otherwise: _tagged(b"list", _all(value, otherwise)),
-    dict: lambda value, otherwise: _tagged(
-        b"dict", _all((part for pair in value.items() for part in pair), otherwise)
+    tuple: _made_of(b"tuple", lambda value: value),
+    list: _made_of(b"list", lambda value: value),
+    dict: _made_of(b"dict", lambda value: (part for pair in value.items() for part in pair)),
+    set: _members(b"set"),
+    frozenset: _members(b"frozenset"),
+    range: _made_of(b"range", lambda value: (value.start, value.stop, value.step)),
+    slice: _made_of(b"slice", lambda value: (value.start, value.stop, value.step)),
+    re.Pattern: _made_of(b"pattern", lambda value: (value.pattern, int(value.flags))),
+    collections.OrderedDict: _made_of(b"ordereddict", lambda value: value.items()),
+    collections.defaultdict: _made_of(b"defaultdict", lambda value: (value.default_factory, dict(value))),
+    collections.Counter: _made_of(b"counter", lambda value: value.items()),
+    collections.deque: _made_of(b"deque", lambda value: (value.maxlen, list(value))),
+    types.MappingProxyType: _made_of(b"mappingproxy", lambda value: value.items()),
+    types.SimpleNamespace: _made_of(b"namespace", lambda value: sorted(vars(value).items())),
+    decimal.Decimal: _made_of(b"decimal", lambda value: (str(value),)),
+    fractions.Fraction: _made_of(b"fraction", lambda value: (value.numerator, value.denominator)),
+    datetime.date: _made_of(b"date", lambda value: (value.isoformat(),)),
+    datetime.time: _made_of(b"time", lambda value: (value.replace(tzinfo=None).isoformat(), value.fold, value.tzinfo)),
+    datetime.datetime: _made_of(
+        b"datetime", lambda value: (value.replace(tzinfo=None).isoformat(), value.fold, value.tzinfo)
     ),
-    set: lambda value, otherwise: _tagged(
-        b"set", b"".join(sorted(_item(one, otherwise) for one in value))
-    ),
-    frozenset: lambda value, otherwise: _tagged(
-        b"frozenset", b"".join(sorted(_item(one, otherwise) for one in value))
-    ),
-    range: lambda value, otherwise: _tagged(
-        b"range", _all((value.start, value.stop, value.step), otherwise)
-    ),
-    slice: lambda value, otherwise: _tagged(
-        b"slice", _all((value.start, value.stop, value.step), otherwise)
-    ),
-    re.Pattern: lambda value, otherwise: _tagged(
-        b"pattern", _all((value.pattern, int(value.flags)), otherwise)
-    ),
+    datetime.timedelta: _made_of(b"timedelta", lambda value: (value.days, value.seconds, value.microseconds)),
+    datetime.timezone: _made_of(b"timezone", lambda value: (value.utcoffset(None), value.tzname(None))),
+    uuid.UUID: _made_of(b"uuid", lambda value: (value.bytes,)),
     np.ndarray: _array,
-    np.int64: lambda value, otherwise: _item(int(value), otherwise),
-    np.float64: lambda value, otherwise: _item(float(value), otherwise),
-    np.bool_: lambda value, otherwise: _item(bool(value), otherwise),
-    np.str_: lambda value, otherwise: _item(str(value), otherwise),
-}
+    np.memmap: _array,
+    np.int64: _as(int),
+    np.float64: _as(float),
+    np.bool_: _as(bool),
+    np.str_: _as(str),
+    np.bytes_: _as(bytes),
+}  # fmt: skip
 
 
 def _by_family(value: Any) -> _Encoder | None:
     """The encoder of a value whose very type is not in the table, by what it is an instance of."""
     kind = type(value)
+    name = kind.__qualname__
     if isinstance(value, Enum):
-        return lambda v, o: _tagged(
-            b"enum", _fields(kind.__qualname__, [(v.name, v.value)], o)
-        )
+        return lambda v, o: _tagged(b"enum", _fields(name, [(v.name, v.value)], o))
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return lambda v, o: _tagged(
-            b"namedtuple",
-            _fields(kind.__qualname__, zip(kind._fields, v, strict=True), o),
-        )
+        pairs = list(zip(kind._fields, value, strict=True))
+        return lambda v, o: _tagged(b"namedtuple", _fields(name, pairs, o))
     if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         names = [field.name for field in dataclasses.fields(kind)]
-        pairs = [(name, getattr(value, name)) for name in names]
-        return lambda v, o: _tagged(b"dataclass", _fields(kind.__qualname__, pairs, o))
-    if isinstance(value, np.generic):
-        return lambda v, o: _tagged(b"scalar", _item(v.dtype.str, o) + v.tobytes())
-    if isinstance(value, np.dtype):
         return lambda v, o: _tagged(
-            b"dtype", _item(str(np.lib.format.dtype_to_descr(v)), o)
+            b"dataclass", _fields(name, [(one, getattr(v, one)) for one in names], o)
         )
+    if isinstance(value, np.generic):
+        return lambda v, o: _tagged(b"scalar", _array(np.asarray(v), o))
+    if isinstance(value, np.dtype):
+        return lambda v, o: _tagged(b"dtype", _item(_descr(v), o))
     if kind is type and issubclass(value, np.generic):
         return lambda v, o: _tagged(b"dtype", _item(np.dtype(v).str, o))
+    return _of_torch(value)
+
+
+def _of_torch(value: Any) -> _Encoder | None:
+    # Whoever passes a value of torch has imported it; nobody else should wait for it.
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
+    if torch is None:
+        return None
+    if isinstance(value, torch.Tensor):
         return _tensor
-    if torch is not None and isinstance(value, torch.dtype | torch.device):
+    if isinstance(value, torch.Size):
+        return _as(tuple)
+    named = torch.dtype, torch.device, torch.layout, torch.memory_format
+    if isinstance(value, named):
         return lambda v, o: _tagged(b"torch", _item(str(v), o))
     return None
 

@@ -625,6 +625,20 @@ class ShapesDiffer(ArtifactStoreError, ValueError):
         )
 
 
+class CoordinatesDiffer(ArtifactStoreError, ValueError):
+    """An axis has other coordinates at one epoch than at the first, so the epochs cannot be stacked."""
+
+    def __init__(self, analysis: str, dim: str, epoch: int) -> None:
+        super().__init__(analysis, dim, epoch)
+        self.analysis, self.dim, self.epoch = analysis, dim, epoch
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis}: the coordinate {self.dim!r} of epoch {self.epoch} is not that of the first epoch, so one "
+            "axis cannot stand for both. Return it under a name that is no dimension, or open the epochs one by one."
+        )
+
+
 class NotAnAnalysis(ArtifactStoreError, TypeError):
     """What was named or passed is no decorated function."""
 
@@ -658,4 +672,47 @@ class PipelineFailed(ArtifactStoreError):
         return (
             f"{len(self.failures)} artifacts of {self.run} could not be made; all others are stored, and running it "
             "again computes only these:\n" + "\n".join(lines)
+        )
+
+
+class MissingStore(ArtifactStoreError, FileNotFoundError):
+    """There is no store where one was looked for."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.reason}. Name a run that was analysed, one of its checkpoints, "
+            "or the directory of a store."
+        )
+
+
+class NoSuchEntry(ArtifactStoreError, LookupError):
+    """A store has no entry that goes by what was asked for."""
+
+    def __init__(self, wanted: str, store: str) -> None:
+        super().__init__(wanted, store)
+        self.wanted, self.store = wanted, store
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store} has no entry {self.wanted!r}. Name one by the beginning of its key, by its door, "
+            "or as ANALYSIS@LABEL; `artifact-store ls` lists them."
+        )
+
+
+class AmbiguousEntry(ArtifactStoreError, LookupError):
+    """Several entries go by what was asked for."""
+
+    def __init__(self, wanted: str, found: tuple[str, ...]) -> None:
+        super().__init__(wanted, found)
+        self.wanted, self.found = wanted, found
+
+    def __str__(self) -> str:
+        more = ", ..." if len(self.found) > 5 else ""
+        return (
+            f"{self.wanted!r} could be any of {len(self.found)} entries: {', '.join(self.found[:5])}{more}. "
+            "Name one by more of its key."
         )

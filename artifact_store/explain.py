@@ -154,19 +154,19 @@ def _labels(inputs: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def _nearest(known: Sequence[Manifest], call: Call) -> Manifest:
-    params, inputs = call.params, [one.digest for one in call.inputs]
-
-    def distance(manifest: Manifest) -> int:
-        then = manifest.provenance
-        return (
-            (then.params != params)
-            + ([one.digest for one in then.inputs] != inputs)
-            + (then.closure != call.closure.digest.hex)
-            + (then.environment != call.environment)
-        )
-
     newest_first = sorted(known, key=lambda one: one.provenance.created, reverse=True)
-    return min(newest_first, key=distance)
+    return min(newest_first, key=lambda one: sum(_differ(one, call)))
+
+
+def _differ(manifest: Manifest, call: Call) -> tuple[bool, ...]:
+    """Which parts of a key are not as they were."""
+    then, inputs = manifest.provenance, [one.digest for one in call.inputs]
+    return (
+        then.params != call.params,
+        [one.digest for one in then.inputs] != inputs,
+        then.closure != call.closure.digest.hex,
+        then.environment != call.environment,
+    )
 
 
 def _differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
@@ -186,6 +186,12 @@ def _differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
         )
     if manifest.key == call.key.digest.hex:
         yield Cause("removed", "the entry was there a moment ago and is not any more")
+    elif not any(_differ(manifest, call)):
+        yield Cause(
+            "input",
+            "nothing recorded differs from the nearest entry: inputs are passed in another form (by another name, as "
+            "a tuple and not a list), or another release made it",
+        )
 
 
 def _code_changes(then: Any, now: list[dict[str, Any]]) -> Iterator[Cause]:
@@ -334,6 +340,7 @@ def _depends_on(call: Call) -> Iterator[str]:
         yield f"input {one.name}: {one.label} {one.digest[:12]}"
     for name, record in call.params.items():
         yield f"param {name} = {record.shown}"
+    yield f"declared {call.environment}"
     for member in call.closure.members:
         yield f"code {member.name} {member.digest.short} ({member.file}:{member.line})"
         for reference in member.references:

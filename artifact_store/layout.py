@@ -11,11 +11,16 @@ artifacts/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from keyword import iskeyword
 from pathlib import Path
+from typing import Any
 
 from artifact_store.checkpoints import INDEX_SUFFIX
 from artifact_store.digests import Digest, digest_of
+from artifact_store.encoding import shown
 from artifact_store.keys import Key
 
 ARTIFACTS = "artifacts"
@@ -27,8 +32,10 @@ _DOOR_LENGTH = 120
 _UNSAFE = re.compile(r"[^\w.=,+-]+")
 
 
+# A hit asks, and walking up a path takes longer than all else that it needs of one.
+@lru_cache(maxsize=4096)
 def home_of(path: Path) -> Path:
-    """Where artifacts of a checkpoint or file lie, by its path alone: beside `checkpoints/`, or beside the file itself."""
+    """Where artifacts of a checkpoint or file lie, by its path alone: beside `checkpoints/`, or beside the file."""
     for ancestor in path.parents:
         if ancestor.name == CHECKPOINTS:
             return ancestor.parent / ARTIFACTS
@@ -94,14 +101,29 @@ class Layout:
         return f"{self.root}/{analysis}/{label}"
 
 
-def door_label(label: str, params: dict[str, str]) -> str:
-    """The name of a door: the input's label, then every param that is not at its default."""
-    name = ",".join([label, *(f"{name}={value}" for name, value in params.items())])
-    name = _UNSAFE.sub("-", name).lstrip(".") or "artifact"
-    if len(name.encode()) <= _DOOR_LENGTH:
+def door_label(label: str, params: Mapping[str, Any], exactly: bytes) -> str:
+    """The name of a door: the input's label, then every param that is not at its default.
+
+    Parameters
+    ----------
+    exactly
+        The params in canonical bytes. A name that cannot tell everything ends in a digest of it, so that two calls
+        never fight for one door.
+    """
+    named = [f"{name}={_in_a_name(value)}" for name, value in params.items()]
+    name = ",".join([label, *named])
+    safe = _UNSAFE.sub("-", name).lstrip(".")
+    if safe == name and len(name.encode()) <= _DOOR_LENGTH:
         return name
-    short = name.encode()[: _DOOR_LENGTH - 13].decode(errors="ignore")
-    return f"{short}-{digest_of('door', name.encode()).short}"
+    short = safe.encode()[: _DOOR_LENGTH - 13].decode(errors="ignore")
+    exact = name.encode("utf-8", "surrogateescape")
+    return f"{short}-{digest_of('door', exact, exactly).short}"
+
+
+def _in_a_name(value: object) -> str:
+    # A word stands for itself; what is spelled like another value does not.
+    plain = isinstance(value, str) and value.isidentifier() and not iskeyword(value)
+    return str(value) if plain else shown(value)
 
 
 def key_of_manifest(path: Path) -> Key:

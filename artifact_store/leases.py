@@ -33,11 +33,8 @@ def leased(path: str) -> Iterator[None]:
 
     Two threads of one process exclude each other too. Where locks cannot be had, nothing is held.
     """
-    try:
-        descriptor = _acquire(path)
-    except OSError as error:
-        if error.errno not in _WITHOUT:
-            raise
+    descriptor = _acquire_if_possible(path)
+    if descriptor is None:
         yield
         return
     try:
@@ -49,6 +46,15 @@ def leased(path: str) -> Iterator[None]:
         # A forked child shares the lock and may outlive us, so closing would not be enough.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _acquire_if_possible(path: str) -> int | None:
+    try:
+        return _acquire(path)
+    except OSError as error:
+        if error.errno not in _WITHOUT:
+            raise
+        return None
 
 
 def _acquire(path: str) -> int:

@@ -8,6 +8,7 @@ the digest of the rest, so a damaged one is never believed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ DURABLE: Final = "durable"
 
 _HEAD: Final = b'{"check":"'
 _HEX: Final = 64
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class ParamRecord(msgspec.Struct, frozen=True):
@@ -91,6 +93,11 @@ class Manifest(msgspec.Struct, frozen=True):
     provenance: Provenance
     reads: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        # It becomes a path, and strangers write manifests too.
+        if not _DIGEST.fullmatch(self.output):
+            raise ValueError(f"{self.output!r} is no output digest")
+
     @property
     def nbytes(self) -> int:
         """Bytes of all data files."""
@@ -117,6 +124,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     rest = content[start + 1 :]
     if (
         content[: len(_HEAD)] != _HEAD
+        or content[start : start + 1] != b'"'
         or digest_of("manifest", rest).hex.encode() != content[len(_HEAD) : start]
     ):
         raise CorruptArtifact(path, "is not the manifest that was written")
@@ -124,8 +132,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
         manifest = _DECODER.decode(content)
     except (msgspec.DecodeError, ArtifactStoreError) as error:
         # What a newer release wrote need not have our fields.
-        found = _FORMAT_ALONE.decode(content).format
-        if found == MANIFEST_FORMAT:
+        if (found := _format_of(content)) == MANIFEST_FORMAT:
             raise CorruptArtifact(path, f"is not a manifest: {error}") from error
         raise UnknownFormat(path, found) from None
     if manifest.format != MANIFEST_FORMAT:
@@ -134,11 +141,17 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
 
 
 class _Format(msgspec.Struct):
-    format: int
+    format: object
+
+
+def _format_of(content: bytes) -> object:
+    try:
+        return msgspec.json.decode(content, type=_Format).format
+    except msgspec.DecodeError:
+        return None
 
 
 _DECODER: Final = msgspec.json.Decoder(Manifest)
-_FORMAT_ALONE: Final = msgspec.json.Decoder(_Format)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -19,12 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from artifact_store.arrays import Codec
-from artifact_store.arraysets import UNDECLARED, ArraySet, Dims
+from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call
 from artifact_store.closures.reach import Closure, closure_of
 from artifact_store.declarations import Declaration, declare
-from artifact_store.encoding import shown
 from artifact_store.errors import (
     CorruptArtifact,
     MethodRefused,
@@ -48,15 +46,13 @@ from artifact_store.results import arrays_of, returned
 from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.stores.base import Entry, Publication, Store
-from artifact_store.stores.local import open_store
+from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
 
 if TYPE_CHECKING:
     import xarray
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-STORE_VARIABLE = "ARTIFACT_STORE"
 
 
 def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
@@ -77,9 +73,14 @@ def find_sound(call: Call) -> Entry | None:
     try:
         return call.store.find(call.key)
     except CorruptArtifact as corrupt:
-        emit(SetAside(call.key, str(corrupt)))
-        call.store.set_aside(call.key)
+        set_aside(call, corrupt)
         return None
+
+
+def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
+    """Move what was found corrupt out of the way."""
+    emit(SetAside(call.key, str(corrupt)))
+    call.store.set_aside(call.key)
 
 
 def publish(call: Call, publication: Publication) -> Entry:
@@ -132,7 +133,13 @@ class Analysis(Generic[P, R]):
         """What the function returns, as read-only numpy arrays; computed only if it is not stored."""
         call = self.call(*args, **kwargs)
         try:
-            return cast(R, self.materialize(call).numpy())
+            artifact = self.materialize(call)
+            try:
+                return cast(R, artifact.numpy())
+            except CorruptArtifact as corrupt:
+                # What only reading brings to light; or it was evicted since it was found.
+                set_aside(call, corrupt)
+                return cast(R, self.materialize(call).numpy())
         except StoreFailed as failure:
             warnings.warn(str(failure), NotStored, stacklevel=2)
             return cast(R, failure.result)
@@ -183,13 +190,14 @@ class Analysis(Generic[P, R]):
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed."""
         arguments = self._signature.bind(args, kwargs)
-        store, label = self._place(arguments)
+        params = encode_params(self.__name__, arguments.params)
+        store, label = self._place(arguments, params)
         closure = self.closure
         key = key_of(
             self.__name__,
             closure.digest,
             self.declaration.environment_bytes,
-            encode_params(self.__name__, arguments.params),
+            params,
             encode_inputs(arguments.inputs, store),
         )
         function = f"{self.__wrapped__.__module__}:{self.__name__}"
@@ -229,30 +237,26 @@ class Analysis(Generic[P, R]):
     def _signature(self) -> Signature:
         return Signature(self.__wrapped__, self.declaration.ignore)
 
-    def _place(self, arguments: Arguments) -> tuple[Store, str]:
+    def _place(self, arguments: Arguments, exactly: bytes) -> tuple[Store, str]:
         """The store of a call, and the label of its door there."""
         inputs = [
             one for value in arguments.inputs.values() for one in inputs_in(value)
         ]
-        home = _home(inputs[0]) if inputs else None
-        declared = self.declaration.store or os.environ.get(STORE_VARIABLE) or home
-        if declared is None:
+        homes = [_home(one) for one in inputs]
+        home = homes[0] if homes else None
+        store = chosen_store(self.declaration.store, home)
+        if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
-        store = (
-            open_store(os.path.abspath(declared))
-            if isinstance(declared, str | os.PathLike)
-            else declared
-        )
-        names = [one.label for one in inputs[:1]] + (
-            [f"and-{len(inputs) - 1}-more"] if inputs[1:] else []
-        )
-        if home is not None and str(home) != store.location:
-            names.insert(0, os.path.basename(os.path.dirname(home)))
-        params = {
-            name: shown(value)
-            for name, value in self._signature.non_default(arguments.params).items()
-        }
-        return store, door_label("_".join(names) or self.__name__, params)
+        names = [
+            (
+                one.label
+                if str(where) == store.location
+                else f"{where.parent.name}_{one.label}"
+            )
+            for one, where in zip(inputs, homes, strict=True)
+        ]
+        params = self._signature.non_default(arguments.params)
+        return store, door_label("+".join(names) or self.__name__, params, exactly)
 
     def _compute(self, call: Call) -> Publication:
         started = time.perf_counter()

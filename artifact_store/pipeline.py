@@ -13,20 +13,25 @@ import importlib.metadata
 import os
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from artifact_store.artifacts import Artifact
-from artifact_store.errors import MissingArtifacts, NotAnAnalysis, PipelineFailed
+from artifact_store.errors import (
+    ArtifactStoreError,
+    MissingArtifacts,
+    NotAnAnalysis,
+    PipelineFailed,
+)
 from artifact_store.events import Event, Published, listening
 from artifact_store.executors import each
 from artifact_store.explain import History
-from artifact_store.memoize import STORE_VARIABLE, Analysis, named
-from artifact_store.plans import Plan, seconds_of, step_of
+from artifact_store.memoize import Analysis, named
+from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import bar
 from artifact_store.runs import Run
-from artifact_store.stores.base import Store
+from artifact_store.stores.locate import STORE_VARIABLE
 
 ENTRY_POINTS = "artifact_store.analyses"
 
@@ -113,15 +118,17 @@ class AnalysisPipeline:
         steps = []
         for unit in self._units(analyses, epochs):
             for analysis in unit.analyses:
-                call = analysis.call(_input_of(unit))
-                history = histories.setdefault(
-                    call.store.location, History(call.store.manifests())
-                )
-                steps.append(step_of(call, unit.epoch, history))
-        merged = next(iter(histories.values()), History(()))
-        return Plan(
-            self.run_of_checkpoints.name, tuple(steps), seconds_of(steps, merged)
-        )
+                try:
+                    call = analysis.call(_input_of(unit))
+                except ArtifactStoreError as error:
+                    steps.append(impossible(analysis.__name__, unit.epoch, error))
+                    continue
+                store = call.store
+                if store.location not in histories:
+                    histories[store.location] = History(store.manifests())
+                steps.append(step_of(call, unit.epoch, histories[store.location]))
+        seconds = seconds_of(steps, histories.values())
+        return Plan(self.run_of_checkpoints.name, tuple(steps), seconds)
 
     def status(self, analyses: Chosen = None) -> Plan:
         """The state of every analysis at every epoch: fresh, stale (and why), missing, drift or corrupt."""
@@ -138,7 +145,7 @@ class AnalysisPipeline:
         Parameters
         ----------
         analyses
-            Decorated functions, or their names as `module:function`; everything that installed packages offer if not given.
+            Decorated functions, or their names as `module:function`; if not given, all that installed packages offer.
         epochs
             Which checkpoints; all if not given.
         n_jobs
@@ -181,11 +188,14 @@ class AnalysisPipeline:
 
     def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
         chosen, run = _chosen(analyses), self.run_of_checkpoints
-        store = os.environ.get(STORE_VARIABLE)
+        # Made absolute, for a worker that was started in another directory.
+        store = os.environ.get(STORE_VARIABLE) and os.path.abspath(
+            os.environ[STORE_VARIABLE]
+        )
         along = tuple(one for one in chosen if not one.takes_run)
         of_run = tuple(one for one in chosen if one.takes_run)
         if along:
-            for epoch in run.epochs if epochs is None else epochs:
+            for epoch in run.epochs if epochs is None else _known(run, epochs):
                 yield _Unit(run, epoch, along, store)
         if of_run and epochs is None:
             yield _Unit(run, None, of_run, store)
@@ -194,15 +204,26 @@ class AnalysisPipeline:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
 
 
+def _known(run: Run, epochs: Iterable[int]) -> list[int]:
+    """`epochs`, provided that the run has them all: a slip is told before hours of work."""
+    wanted = list(epochs)
+    for epoch in wanted:
+        if epoch not in run:
+            run[epoch]  # It knows how to say what is amiss.
+    return wanted
+
+
 def _input_of(unit: _Unit) -> Any:
     return unit.run if unit.epoch is None else unit.run[unit.epoch]
 
 
 def _work(unit: _Unit) -> list[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
-    if unit.store is not None:
-        # A worker may have been started before the caller set it.
+    # A worker may have been started before the caller set it, or unset it.
+    if unit.store:
         os.environ[STORE_VARIABLE] = unit.store
+    else:
+        os.environ.pop(STORE_VARIABLE, None)
     published: dict[str, Published] = {}
 
     def note(event: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from statistics import median
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from artifact_store.calls import Call
 from artifact_store.errors import ArtifactStoreError
-from artifact_store.explain import Cause, History, causes_of_miss, drift_of
+from artifact_store.explain import History, causes_of_miss, drift_of
 
 State: TypeAlias = Literal["fresh", "drift", "stale", "missing", "corrupt"]
 
@@ -149,11 +149,17 @@ def step_of(call: Call, epoch: int | None, history: History) -> Step:
     )
 
 
-def seconds_of(steps: Iterable[Step], history: History) -> float | None:
+def impossible(analysis: str, epoch: int | None, error: ArtifactStoreError) -> Step:
+    """The step of a call that has no key: its checkpoint cannot be read, or its code not be followed."""
+    return Step(analysis, epoch, "", "missing", (str(error),))
+
+
+def seconds_of(steps: Iterable[Step], histories: Collection[History]) -> float | None:
     """How long the misses among `steps` took before: the median of each analysis."""
     missing = Counter(step.analysis for step in steps if not step.hits)
     known = {
-        name: [one.provenance.seconds for one in history.of(name)] for name in missing
+        name: [one.provenance.seconds for past in histories for one in past.of(name)]
+        for name in missing
     }
     if not all(known.values()):
         return None

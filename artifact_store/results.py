@@ -53,13 +53,16 @@ def _array(analysis: str, name: object, value: Any) -> np.ndarray[Any, Any]:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return _from_tensor(name, value)
-    if value is None or isinstance(value, str | bytes | Mapping | set):
+    # A tuple would be stacked into one array, which its author hardly meant.
+    if value is None or isinstance(value, str | bytes | Mapping | set | tuple):
         found = "None" if value is None else f"a {type(value).__name__}"
         raise BadResult(
             analysis,
             f"{found} as {name!r}",
             "Return arrays, numbers, tensors, or one mapping of them.",
         )
+    if isinstance(value, np.ndarray):
+        return value  # As it is: `normalize` refuses masked arrays, which `asarray` would unmask.
     try:
         return np.asarray(value)
     except ValueError as error:

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artifact_store.artifacts import Artifact
-from artifact_store.errors import AmbiguousArray, MissingArtifacts, ShapesDiffer
+from artifact_store.errors import (
+    AmbiguousArray,
+    CoordinatesDiffer,
+    MissingArtifacts,
+    ShapesDiffer,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -41,6 +46,8 @@ def series(
     ------
     MissingArtifacts
         Some epochs have none; nothing is ever filled in.
+    ShapesDiffer, CoordinatesDiffer
+        The arrays of two epochs are not on the same axes.
     """
     artifacts = {epoch: one for epoch, one in found.items() if one is not None}
     missing = tuple(epoch for epoch, one in found.items() if one is None)
@@ -97,14 +104,26 @@ def _stacked(
             empty = np.empty((0, *self.shape[1:]), self.dtype)
             return np.stack(rows) if rows else _outer(empty, [slice(None), *rest])
 
-    first = artifacts[0]
-    dims = (EPOCH, *first[name].dims)
-    coordinates: dict[str, Any] = {
-        dim: first[dim][...] for dim in first[name].dims if dim in first and dim != name
-    }
+    dims = (EPOCH, *artifacts[0][name].dims)
+    coordinates = _coordinates(name, epochs, artifacts)
     data = indexing.LazilyIndexedArray(Stack())
     variable = xarray.Variable(dims, data)
     return xarray.DataArray(variable, {EPOCH: list(epochs), **coordinates}, name=name)
+
+
+def _coordinates(
+    name: str, epochs: Sequence[int], artifacts: Sequence[Artifact]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The coordinates that all epochs have in common; one that moves from epoch to epoch cannot label an axis."""
+    first = artifacts[0]
+    common: dict[str, np.ndarray[Any, Any]] = {
+        dim: first[dim][...] for dim in first[name].dims if dim in first and dim != name
+    }
+    for epoch, artifact in zip(epochs, artifacts, strict=True):
+        for dim, values in common.items():
+            if not np.array_equal(artifact[dim][...], values, equal_nan=True):
+                raise CoordinatesDiffer(first.key.analysis, dim, epoch)
+    return common
 
 
 def _outer(array: Any, key: Sequence[Any]) -> Any:

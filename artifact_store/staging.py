@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 # Between the creation of a stage and its lock; a live writer needs microseconds.
-_UNLOCKED_SECONDS: Final = 60.0
+UNLOCKED_SECONDS: Final = 60.0
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def sweep(staging: str) -> None:
 
 
 def _sweep_one(stage: str) -> None:
-    if time.time() - os.stat(stage).st_mtime < _UNLOCKED_SECONDS:
+    if time.time() - os.stat(stage).st_mtime < UNLOCKED_SECONDS:
         return
     descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -91,6 +91,13 @@ def point(target: str, stage: str, path: str) -> None:
     aside = f"{stage}/{uuid.uuid4().hex}"
     os.symlink(os.path.relpath(target, os.path.dirname(path)), aside)
     into_place(aside, path)
+
+
+def sync_upward(path: str, top: str) -> None:
+    """Wait until a file or folder is on disk, and every folder that leads to it from `top` down."""
+    while len(path) >= len(top):
+        sync(path)
+        path = os.path.dirname(path)
 
 
 def sync(path: str) -> None:

@@ -6,22 +6,14 @@ import ast
 import dis
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType
 from typing import TypeAlias
 
 Chain: TypeAlias = tuple[str, ...]
 
-# Calls that can reach any name there is. `getattr` is harmless on an object, and checked where it meets a module.
-_DYNAMIC = frozenset(
-    {
-        ("eval",),
-        ("exec",),
-        ("globals",),
-        ("__import__",),
-        ("importlib", "import_module"),
-    }
-)
-
+# Attributes of functions and frames that hold every name of a module.
+_NAMESPACES = frozenset({"__globals__", "__builtins__", "f_globals", "f_builtins"})
 _TYPE_CHECKING = frozenset({("TYPE_CHECKING",), ("typing", "TYPE_CHECKING")})
 
 
@@ -36,10 +28,10 @@ class LocalImport:
 
 @dataclass(slots=True)
 class Names:
-    """What some nodes mention: chains, names bound by imports, and lookups nobody can follow."""
+    """What some nodes mention: chains and where, names bound by imports, lookups nobody can follow and where."""
 
-    chains: set[Chain] = field(default_factory=set)
-    imports: dict[str, LocalImport] = field(default_factory=dict)
+    chains: dict[Chain, int] = field(default_factory=dict)
+    imports: dict[str, list[LocalImport]] = field(default_factory=dict)
     dynamic: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -51,9 +43,24 @@ def names_in(nodes: Iterable[ast.AST]) -> Names:
     return names
 
 
+@lru_cache(maxsize=4096)
 def global_names(code: CodeType) -> frozenset[str]:
     """The names that code, and the code nested in it, looks up outside every function."""
     return frozenset(_looked_up(code))
+
+
+def is_for_type_checkers(statement: object) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`, whose body never runs."""
+    return isinstance(statement, ast.If) and chain_of(statement.test) in _TYPE_CHECKING
+
+
+def chain_of(node: ast.AST) -> Chain | None:
+    """The names of `a.b.c`; `None` for any other expression."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
 
 
 def _looked_up(code: CodeType) -> Iterator[str]:
@@ -72,70 +79,71 @@ class _Collector(ast.NodeVisitor):
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._names.chains.add((node.id,))
+        self._names.chains.setdefault((node.id,), node.lineno)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        chain = _chain(node)
+        if node.attr in _NAMESPACES:
+            self._names.dynamic.append((node.lineno, ast.unparse(node)))
+        chain = chain_of(node)
         if chain is None:
             self.generic_visit(node)
         else:
-            self._names.chains.add(chain)
+            self._names.chains.setdefault(chain, node.lineno)
 
     def visit_Call(self, node: ast.Call) -> None:
-        called = _chain(node.func)
-        if (
-            called == ("getattr",)
-            and len(node.args) >= 2
-            and (chain := _constant_getattr(node))
-        ):
-            self._names.chains.add(chain)
-            for rest in node.args[2:]:
-                self.visit(rest)
+        chain = _attribute_by_constant(node)
+        if chain is None:
+            self.generic_visit(node)
             return
-        if called in _DYNAMIC:
-            self._names.dynamic.append((node.lineno, ast.unparse(node)))
-        self.generic_visit(node)
+        self._names.chains.setdefault(chain, node.lineno)
+        for one in (node.func, *node.args[2:]):
+            self.visit(one)
 
     def visit_If(self, node: ast.If) -> None:
-        for statement in (
-            node.orelse
-            if _chain(node.test) in _TYPE_CHECKING
-            else [node.test, *node.body, *node.orelse]
-        ):
+        if not is_for_type_checkers(node):
+            self.generic_visit(node)
+        for statement in node.orelse if is_for_type_checkers(node) else ():
             self.visit(statement)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             top = alias.name.partition(".")[0]
-            self._names.imports[alias.asname or top] = LocalImport(
-                alias.name if alias.asname else top, 0, None
-            )
+            module = alias.name if alias.asname else top
+            self._import(alias.asname or top, LocalImport(module, 0, None))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
             bound = LocalImport(node.module or "", node.level, alias.name)
-            self._names.imports[alias.asname or alias.name] = bound
+            self._import(alias.asname or alias.name, bound)
+
+    def _import(self, name: str, bound: LocalImport) -> None:
+        # The branches of an `if`, or a `try` and its `except`, may bind one name in several ways.
+        bounds = self._names.imports.setdefault(name, [])
+        if bound not in bounds:
+            bounds.append(bound)
+
+    # An annotation counts as it is written, if it is evaluated at all; what its names mean decides nothing.
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        # Whether the annotation is evaluated is the code object's to say; as a name it decides nothing.
         self.visit(node.target)
         if node.value is not None:
             self.visit(node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for part in (*node.decorator_list, node.args, *node.body):
+            self.visit(part)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_arg(self, node: ast.arg) -> None:
         pass
 
 
-def _chain(node: ast.AST) -> Chain | None:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
-
-
-def _constant_getattr(node: ast.Call) -> Chain | None:
-    chain, name = _chain(node.args[0]), node.args[1]
+def _attribute_by_constant(call: ast.Call) -> Chain | None:
+    """`a.b.c` for `getattr(a.b, "c")` and `hasattr(a.b, "c")`."""
+    if chain_of(call.func) not in {("getattr",), ("hasattr",)} or len(call.args) < 2:
+        return None
+    chain, name = chain_of(call.args[0]), call.args[1]
     if (
         chain is not None
         and isinstance(name, ast.Constant)

@@ -1,20 +1,24 @@
 """The canonical form of a syntax tree: what it means, without how it was typed.
 
-Comments, formatting, quotes and parentheses are not in the tree to begin with;
-docstrings, positions and annotations that are never evaluated are left out here.
-The dump is our own because `ast.dump` changes with the minor version of Python.
+Comments, formatting, quotes and parentheses are not in the tree to begin with.
+Docstrings, positions, annotations that are never evaluated and imports (which
+count as what they bind) are left out here. The dump is our own because
+`ast.dump` changes with the minor version of Python.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
 
+from artifact_store.closures.names import is_for_type_checkers
 from artifact_store.encoding import encode
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 # Fields that say how a thing was typed (`u""`), or that follow from where it stands (Load, Store).
 _SPELLING = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
+_SILENT = (ast.Pass, ast.Import, ast.ImportFrom)
 
 
 def canonical(node: ast.AST, *, lazy_annotations: bool = False) -> bytes:
@@ -31,57 +35,60 @@ class _Canonical:
         self._in_function = False
 
     def of(self, node: ast.AST) -> bytes:
-        if isinstance(node, ast.AnnAssign) and self._in_function:
-            return self._local_annotation(node)
-        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            return self._in_scope(node, function=not isinstance(node, ast.ClassDef))
-        return self._node(node)
-
-    def _in_scope(self, node: ast.AST, *, function: bool) -> bytes:
-        outside, self._in_function = self._in_function, function
+        if isinstance(node, ast.AnnAssign) and self._in_function and node.value:
+            # The annotation of a local variable is never evaluated, so `x: int = 1` is `x = 1`.
+            return self._node(ast.Assign(targets=[node.target], value=node.value))
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            return self._node(node)
+        outside, self._in_function = self._in_function, isinstance(node, FUNCTIONS)
         try:
             return self._node(node)
         finally:
             self._in_function = outside
 
-    def _local_annotation(self, node: ast.AnnAssign) -> bytes:
-        # The annotation of a local variable is never evaluated, so `x: int = 1` is `x = 1`.
-        if node.value is None:
-            return b"Pass()"
-        return self._node(ast.Assign(targets=[node.target], value=node.value))
-
     def _node(self, node: ast.AST) -> bytes:
-        fields = []
-        for name in node._fields:
-            value = getattr(node, name, None)
-            # An absent field and an empty one are written alike: new Pythons add empty fields (`type_params`).
-            if name in _SPELLING or value is None or value == []:
-                if not (
-                    isinstance(node, (ast.Constant, ast.MatchSingleton))
-                    and name == "value"
-                ):
-                    continue
-            if self._lazy and (
-                name == "returns"
-                or (isinstance(node, ast.arg) and name == "annotation")
-            ):
-                continue
-            fields.append(name.encode() + b"=" + self._value(name, value))
+        fields = [
+            name.encode() + b"=" + self._value(value)
+            for name, value in self._fields(node)
+        ]
         return type(node).__name__.encode() + b"(" + b",".join(fields) + b")"
 
-    def _value(self, name: str, value: object) -> bytes:
+    def _fields(self, node: ast.AST) -> Iterator[tuple[str, object]]:
+        is_constant = isinstance(node, (ast.Constant, ast.MatchSingleton))
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if name in _SPELLING or (self._lazy and name in _annotation(node)):
+                continue
+            # An absent field and an empty one are written alike: new Pythons add empty fields (`type_params`).
+            if is_constant or (value is not None and value != []):
+                yield name, value
+
+    def _value(self, value: object) -> bytes:
         if isinstance(value, ast.AST):
             return self.of(value)
         if isinstance(value, list):
-            items = (
-                [one for one in value if not is_bare_constant(one)]
-                if name == "body"
-                else value
-            )
-            return b"[" + b",".join([self._value("", one) for one in items]) + b"]"
+            items = [self._value(one) for one in self._telling(value)]
+            return b"[" + b",".join(items) + b"]"
         return encode(value)
 
+    def _telling(self, nodes: Iterable[object]) -> Iterator[object]:
+        """The statements among `nodes` that do something, and whatever is not a statement."""
+        for node in nodes:
+            if isinstance(node, ast.If) and is_for_type_checkers(node):
+                yield from self._telling(node.orelse)
+            elif not (isinstance(node, _SILENT) or _is_bare_constant(node) or self._only_annotates(node)):  # fmt: skip
+                yield node
 
-def is_bare_constant(statement: object) -> bool:
+    def _only_annotates(self, node: object) -> bool:
+        return (
+            isinstance(node, ast.AnnAssign) and self._in_function and node.value is None
+        )
+
+
+def _annotation(node: ast.AST) -> tuple[str, ...]:
+    return ("annotation",) if isinstance(node, ast.arg) else ("returns",)
+
+
+def _is_bare_constant(statement: object) -> bool:
     """Whether a statement is a constant alone: a docstring, a string used as a comment, `...`."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -333,7 +333,7 @@ def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
 def _bare_function(
     node: Any, namespace: Mapping[str, Any], *, with_defaults: bool
 ) -> Any:
-    """A function without `@analysis`, whose arguments are digested as values; without defaults where they are params."""
+    """A function without `@analysis`, which is digested as what it declares; a root also without defaults."""
     bare = copy.copy(node)
     if hasattr(bare, "decorator_list"):
         bare.decorator_list = [

@@ -2,17 +2,18 @@
 
 The tree must be that of the code that *runs*. A file edited after its import
 holds other code than the process does, so a function is looked up by its
-compiled form, never by its line number alone.
+compiled form, never by its line number.
 """
 
 from __future__ import annotations
+
+import __future__
 
 import ast
 import io
 import linecache
 import os
 import sys
-import sysconfig
 import textwrap
 import tokenize
 from collections.abc import Iterator
@@ -20,17 +21,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from artifact_store.closures.codes import (
+    distance,
+    essence,
+    nested,
+    outside,
+    same_code,
+)
 from artifact_store.closures.normalize import FUNCTIONS
+from artifact_store.closures.origins import is_cell
 from artifact_store.errors import SourceChanged, SourceUnavailable
 
-_INSTALLED = tuple(
-    os.path.realpath(sysconfig.get_path(kind)) + os.sep
-    for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-_OURSELVES = __name__.partition(".")[0]
+_ANNOTATIONS = __future__.annotations.compiler_flag
+_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names if name != "nested_scopes" and name != "generators")  # fmt: skip  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +49,21 @@ class Definition:
     line: int
     source: str
     lazy_annotations: bool
-    code: CodeType | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Scope:
-    qualname: str
-    node: ast.AST
+    node: Any
     code: CodeType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _File:
-    lines: tuple[str, ...]
-    scopes: tuple[_Scope, ...]
-    lazy_annotations: bool
+    """The text of a file or cell, and its tree."""
 
-
-@lru_cache(maxsize=4096)
-def is_first_party(file: str, package: str, own: frozenset[str]) -> bool:
-    """Whether code in `file` of top-level `package` is the user's: neither installed nor the standard library.
-
-    Packages named in `own` are first-party wherever they lie: an analysis that was installed still is its author's.
-    """
-    if package in own:
-        return True
-    if package == _OURSELVES:
-        return False
-    if file.startswith("<") and not linecache.getlines(file):
-        return False
-    real = os.path.realpath(file)
-    return (
-        not real.startswith(_INSTALLED)
-        and "site-packages" not in real
-        and "dist-packages" not in real
-    )
-
-
-def module_file(module: ModuleType) -> str | None:
-    """The file of a module; `None` for built-in, frozen and namespace modules."""
-    return getattr(module, "__file__", None)
+    name: str
+    text: str | bytes
+    tree: ast.Module
 
 
 def definition_of_function(function: FunctionType) -> Definition:
@@ -95,193 +77,165 @@ def definition_of_function(function: FunctionType) -> Definition:
         There is no file, or it cannot be read.
     """
     code, name = function.__code__, f"{function.__module__}.{function.__qualname__}"
-    file = _read(code.co_filename, name)
-    named = [scope for scope in file.scopes if scope.qualname == code.co_qualname]
-    same = [scope for scope in named if _same_code(scope.code, code)]
-    if not same and not _loaded_as_written(function.__module__):
-        # Import hooks (pytest's assertions, type checkers) compile something else than the file says.
-        same = [
-            scope for scope in named if scope.code.co_firstlineno == code.co_firstlineno
-        ]
-    if not same:
-        raise SourceChanged(name, code.co_filename)
-    nearest = min(same, key=lambda scope: _distance(scope.code, code))
-    return _definition(file, nearest, code.co_filename)
+    filename = _absolute(code.co_filename, function.__module__)
+    file = _read(filename)
+    if file is None:
+        raise SourceUnavailable(name, filename)
+    for scopes in _compilations(file, code.co_flags & _FUTURES, function.__module__):
+        same = [one for one in scopes if one.code.co_qualname == code.co_qualname and same_code(one.code, code)]  # fmt: skip  # noqa: E501
+        if same:
+            nearest = min(same, key=lambda scope: distance(scope.code, code))
+            return _definition(file, nearest)
+    raise SourceChanged(name, filename)
+
+
+# What a class ran is not kept, so its definition is read once: when the file is edited later, the class was not.
+_CLASSES: WeakKeyDictionary[type, list[Definition]] = WeakKeyDictionary()
 
 
 def definitions_of_class(cls: type) -> list[Definition]:
-    """Every definition in its module that may be the one of a live class (two, for `try: … except ImportError:`)."""
-    module, name = (
-        sys.modules.get(cls.__module__),
-        f"{cls.__module__}.{cls.__qualname__}",
-    )
-    methods = [
-        value.__code__
+    """Every definition that may be the one of a live class: none of a class made by a call such as `type(...)`.
+
+    There are several where a class is defined conditionally and its methods do not tell which it is.
+    """
+    if cls not in _CLASSES:
+        _CLASSES[cls] = list(_find_class(cls))
+    return _CLASSES[cls]
+
+
+def _find_class(cls: type) -> Iterator[Definition]:
+    methods = {
+        value.__code__.co_name: value.__code__
         for value in vars(cls).values()
         if isinstance(value, FunctionType)
-    ]
-    candidates = [
-        code.co_filename for code in methods if not code.co_filename.startswith("<")
-    ]
-    filename = (module and module_file(module)) or (candidates[0] if candidates else "")
-    file = _read(filename or _cell_with(cls), name)
-    found = [scope for scope in file.scopes if scope.qualname == cls.__qualname__]
-    if not found:
-        raise SourceChanged(name, filename)
-    return [_definition(file, scope, filename) for scope in found]
+        and value.__code__.co_qualname.rpartition(".")[0] == cls.__qualname__
+    }
+    for file in _files_of_class(cls, methods):
+        scopes = _scopes(file, 0)
+        found = [one for one in scopes if one.code.co_qualname == cls.__qualname__ and isinstance(one.node, ast.ClassDef)]  # fmt: skip  # noqa: E501
+        if found:
+            fitting = [one for one in found if _has_methods(one.code, methods)]
+            yield from (_definition(file, one) for one in fitting or found)
+            return
 
 
-def _cell_with(cls: type) -> str:
-    """The notebook cell that defines a class without methods: the newest with its name."""
+def _files_of_class(cls: type, methods: dict[str, CodeType]) -> Iterator[_File]:
+    """Where a class may be defined: beside its methods, in its module, or in a cell, the newest first."""
+    module_file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
+    files = [code.co_filename for code in methods.values()] + [module_file]
+    cells = [name for name in reversed(linecache.cache) if is_cell(name)]
     wanted = f"class {cls.__name__}"
-    cells = [
-        name
-        for name, entry in linecache.cache.items()
-        if any(wanted in line for line in _cached(entry))
-    ]
-    return cells[-1] if cells else "<unknown>"
+    cells = [name for name in cells if any(wanted in line for line in linecache.getlines(name))]  # fmt: skip
+    for name in dict.fromkeys(files + cells):
+        file = _read(_absolute(name, cls.__module__))
+        if file is not None:
+            yield file
 
 
-def _cached(entry: tuple[Any, ...]) -> list[str]:
-    # An entry is (size, mtime, lines, name); mtime is None for what was never a file.
-    return entry[2] if len(entry) == 4 and entry[1] is None else []
+def _has_methods(cls: CodeType, methods: dict[str, CodeType]) -> bool:
+    written = [essence(one) for one in cls.co_consts if isinstance(one, CodeType)]
+    return all(essence(code) in written for code in methods.values())
 
 
-def _definition(file: _File, scope: _Scope, filename: str) -> Definition:
-    node: Any = scope.node
-    first = min(
-        [
-            node.lineno,
-            *(decorator.lineno for decorator in getattr(node, "decorator_list", [])),
-        ]
-    )
-    source = textwrap.dedent("".join(file.lines[first - 1 : node.end_lineno]))
-    return Definition(
-        scope.node, filename, first, source, file.lazy_annotations, scope.code
-    )
+def _absolute(filename: str, module: str) -> str:
+    """The file that code says it is from; that of a script is relative to where the script was started."""
+    file = str(getattr(sys.modules.get(module), "__file__", None) or "")
+    relative = not os.path.isabs(filename) and file.endswith(os.path.normpath(os.sep + filename))  # fmt: skip
+    return file if relative else filename
 
 
-def _read(filename: str, wanted_for: str) -> _File:
+def _definition(file: _File, scope: _Scope) -> Definition:
+    first = _first_line(scope.node)
+    lines = _lines(file)[first - 1 : scope.node.end_lineno]
+    lazy = bool(scope.code.co_flags & _ANNOTATIONS)
+    source = textwrap.dedent("".join(lines))
+    return Definition(scope.node, file.name, first, source, lazy)
+
+
+def _read(filename: str) -> _File | None:
+    """The file as it is now; `None` if there is none. Reading is cheaper than to trust a time stamp."""
+    if is_cell(filename):
+        return _parse(filename, "".join(linecache.getlines(filename)))
     try:
-        status = os.stat(filename)
-    except OSError:
-        lines = linecache.getlines(filename)
-        if not lines:
-            raise SourceUnavailable(wanted_for, filename) from None
-        return _parse(filename, "".join(lines))
-    return _parse_file(filename, (status.st_size, status.st_mtime_ns), wanted_for)
-
-
-@lru_cache(maxsize=512)
-def _parse_file(filename: str, signature: tuple[int, int], wanted_for: str) -> _File:
-    try:
-        # `compile` honours the encoding declared in the file only when it is given bytes.
+        # `compile` honours the encoding declared in a file only when it is given bytes.
         return _parse(filename, Path(filename).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        raise SourceUnavailable(wanted_for, filename) from None
+    except OSError:
+        # Not a file, but perhaps a member of an archive.
+        text = "".join(linecache.getlines(filename))
+        return _parse(filename, text) if text else None
 
 
 @lru_cache(maxsize=512)
 def _parse(filename: str, text: str | bytes) -> _File:
-    tree = ast.parse(text, filename)
-    code = compile(tree, filename, "exec", dont_inherit=True)
-    lines = tuple(
-        (text if isinstance(text, str) else _decoded(text)).splitlines(keepends=True)
-    )
-    lazy = any(isinstance(one, ast.ImportFrom) and one.module == "__future__" and
-               any(name.name == "annotations" for name in one.names) for one in tree.body)  # fmt: skip
-    return _File(lines, tuple(_scopes(tree, code)), lazy)
+    try:
+        return _File(filename, text, ast.parse(text, filename))
+    except (SyntaxError, ValueError):
+        # It no longer is what was imported, whatever it is.
+        return _File(filename, text, ast.Module([], []))
 
 
-def _decoded(text: bytes) -> str:
-    with io.TextIOWrapper(
-        io.BytesIO(text), tokenize.detect_encoding(io.BytesIO(text).readline)[0]
-    ) as stream:
-        return stream.read()
+@lru_cache(maxsize=512)
+def _lines(file: _File) -> list[str]:
+    text = file.text
+    if isinstance(text, bytes):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
+        with io.TextIOWrapper(io.BytesIO(text), encoding) as stream:
+            text = stream.read()
+    return text.splitlines(keepends=True)
 
 
-def _scopes(tree: ast.Module, module: CodeType) -> Iterator[_Scope]:
+def _compilations(file: _File, flags: int, module: str) -> Iterator[list[_Scope]]:
+    """What the file may have been compiled to: as it is written, and as the import hook of its module would have it."""
+    yield _scopes(file, flags)
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    loader = getattr(spec, "loader", None)
+    if loader is None or type(loader) is SourceFileLoader:
+        return
+    pytest = sys.modules.get("_pytest.assertion.rewrite")
+    if hasattr(loader, "get_code"):
+        yield _paired(file.tree, loader.get_code(module))
+    elif pytest is not None and isinstance(file.text, bytes):
+        # The hook of pytest offers nothing but to execute a module.
+        tree = ast.parse(file.text, file.name)
+        config = getattr(loader, "config", None)
+        pytest.rewrite_asserts(tree, file.text, file.name, config)
+        yield _paired(file.tree, compile(tree, file.name, "exec", dont_inherit=True))
+
+
+@lru_cache(maxsize=512)
+def _scopes(file: _File, flags: int) -> list[_Scope]:
+    # The flags are those of `from __future__`, which a notebook carries from one cell to the next.
+    code = compile(file.tree, file.name, "exec", flags=flags, dont_inherit=True)
+    return _paired(file.tree, code)
+
+
+def _paired(tree: ast.Module, module: CodeType) -> list[_Scope]:
     """Every function, lambda and class of a module, its node beside its code."""
     nodes: dict[tuple[int, str], list[Any]] = {}
     for node in ast.walk(tree):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
             nodes.setdefault((_first_line(node), name), []).append(node)
-    for code in _nested(module):
+    paired = []
+    for code in nested(module):
         candidates = nodes.get((code.co_firstlineno, code.co_name), [])
         if candidates:
-            yield _Scope(
-                code.co_qualname,
-                min(candidates, key=lambda node: _misfit(node, code)),
-                code,
-            )
+            paired.append(_Scope(_best(candidates, code), code))
+    return paired
+
+
+def _best(nodes: list[Any], code: CodeType) -> Any:
+    """The node that code was compiled from, among those that share a line: the smallest that holds it all."""
+    if len(nodes) == 1:
+        return nodes[0]
+
+    def misfit(node: Any) -> tuple[int, int, int]:
+        start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # fmt: skip
+        return outside(code, start, end), end[0] - start[0], end[1] - start[1]
+
+    return min(nodes, key=misfit)
 
 
 def _first_line(node: Any) -> int:
     decorators = getattr(node, "decorator_list", [])
-    return decorators[0].lineno if decorators else node.lineno  # type: ignore[no-any-return]
-
-
-def _misfit(node: Any, code: CodeType) -> tuple[int, int]:
-    """How badly `code` fits into `node`: instructions outside it, then its extent (for lambdas that share a line)."""
-    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
-    outside = sum(
-        not (start <= (line, column) and (end_line, end_column) <= end)
-        for line, end_line, column, end_column in code.co_positions()
-        if None not in (line, end_line, column, end_column)
-    )
-    return (
-        outside,
-        (node.end_lineno - node.lineno) * 10_000
-        + node.end_col_offset
-        - node.col_offset,
-    )
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)
-
-
-def _same_code(one: CodeType, other: CodeType) -> bool:
-    """Whether two code objects do the same, wherever they stand."""
-    return _essence(one) == _essence(other)
-
-
-def _essence(code: CodeType) -> tuple[object, ...]:
-    constants = tuple(_essence_of_constant(constant) for constant in code.co_consts)
-    signature = (
-        code.co_argcount,
-        code.co_posonlyargcount,
-        code.co_kwonlyargcount,
-        code.co_flags,
-    )
-    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    return code.co_code, constants, names, signature
-
-
-def _essence_of_constant(constant: object) -> object:
-    if isinstance(constant, CodeType):
-        return _essence(constant)
-    if isinstance(constant, frozenset):
-        return "frozenset", sorted(map(repr, constant))
-    return type(constant), repr(constant)
-
-
-def _distance(one: CodeType, other: CodeType) -> tuple[int, int]:
-    """How far apart two code objects stand: lines, then columns (for lambdas that share a line)."""
-    column = [
-        next((p[2] for p in code.co_positions() if p[2] is not None and p[3]), 0)
-        for code in (one, other)
-    ]
-    return abs(one.co_firstlineno - other.co_firstlineno), abs(
-        (column[0] or 0) - (column[1] or 0)
-    )
-
-
-def _loaded_as_written(module_name: str) -> bool:
-    module = sys.modules.get(module_name)
-    spec = getattr(module, "__spec__", None)
-    return spec is None or type(spec.loader) is SourceFileLoader
+    return int(decorators[0].lineno if decorators else node.lineno)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
@@ -39,13 +40,20 @@ from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
     Manifest,
-    Seal,
     boot_id,
     is_sealed,
     parse_manifest,
     render_manifest,
+    seal_of,
 )
-from artifact_store.staging import appear, into_place, point, staged, sweep, sync
+from artifact_store.staging import (
+    appear,
+    into_place,
+    point,
+    staged,
+    sweep,
+    sync_upward,
+)
 from artifact_store.stores.base import Entry, Publication
 
 _GITIGNORE = (
@@ -64,8 +72,10 @@ class LocalStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._layout = Layout(os.path.abspath(root))
-        # Data that this process found right although their seal is broken or of another boot.
+        # What this process found right although its seal is broken or of another boot: data, by their
+        # output digest, and entries, which share them.
         self._verified: dict[str, Mapping[str, FileStat]] = {}
+        self._trusted: dict[Key, Mapping[str, FileStat]] = {}
         self._is_swept = False
 
     @property
@@ -98,21 +108,18 @@ class LocalStore:
             raise CorruptArtifact(
                 directory, f"cannot be read ({error.strerror})"
             ) from error
-        if (
-            is_sealed(manifest.seal, files)
-            or self._verified.get(manifest.output) == files
-        ):
+        if is_sealed(manifest.seal, files) or self._trusted.get(key) == files:
             return files
-        if digest_group(directory, manifest.arrays).hex != manifest.output:
-            raise CorruptArtifact(
-                directory, "holds other data than were published under its name"
-            )
-        self._verified[manifest.output] = files
+        if self._verified.get(manifest.output) != files:
+            if digest_group(directory, manifest.arrays).hex != manifest.output:
+                raise CorruptArtifact(
+                    directory, "holds other data than were published under its name"
+                )
+            self._verified[manifest.output] = files
+        self._trusted[key] = files
         # For the processes to come. Where we may not write, each of them checks once.
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
-            sealed = msgspec.structs.replace(
-                manifest, seal=Seal(boot_id(), dict(files))
-            )
+            sealed = msgspec.structs.replace(manifest, seal=seal_of(files, boot_id()))
             appear(render_manifest(sealed), stage, self._layout.manifest(key))
         return files
 
@@ -131,7 +138,7 @@ class LocalStore:
                 output=output,
                 single=publication.single,
                 arrays=stored,
-                seal=Seal(DURABLE if publication.durable else boot_id(), files),
+                seal=seal_of(files, DURABLE if publication.durable else boot_id()),
                 provenance=publication.provenance,
             )
             for (kind, digest), detail in publication.details.items():
@@ -139,7 +146,7 @@ class LocalStore:
             # The manifest goes last: whoever sees it may rely on every array it names.
             appear(render_manifest(manifest), stage, self._layout.manifest(key))
             if publication.durable:
-                sync(os.path.dirname(self._layout.manifest(key)))
+                sync_upward(self._layout.manifest(key), self.location)
             entry = Entry(key, manifest, directory, files)
             self._label(stage, entry, publication.label)
         return entry
@@ -159,22 +166,22 @@ class LocalStore:
         self, stage: str, output: str, publication: Publication
     ) -> tuple[str, tuple[StoredArray, ...]]:
         directory = self._layout.group(output)
-        if (known := self._known_data(directory, output)) is not None:
-            return directory, known
-        aside = f"{stage}/group"
-        stored = write_group(aside, publication.arrays, codec=publication.codec)
+        stored = self._known_data(directory, output)
+        if stored is None:
+            aside = f"{stage}/group"
+            stored = write_group(aside, publication.arrays, codec=publication.codec)
+            try:
+                into_place(aside, directory)
+            except OSError:
+                # Somebody else published the same data meanwhile; a directory is never renamed over another.
+                known = self._known_data(directory, output)
+                if known is None:
+                    raise
+                stored = known
         if publication.durable:
-            sync_group(aside)
-        try:
-            into_place(aside, directory)
-        except OSError:
-            # Somebody else published the same data meanwhile; a directory is never renamed over another.
-            known = self._known_data(directory, output)
-            if known is None:
-                raise
-            stored = known
-        if publication.durable:
-            sync(os.path.dirname(directory))
+            # Also if somebody else wrote the same data, who need not have waited.
+            sync_group(directory)
+            sync_upward(os.path.dirname(directory), self.location)
         return directory, stored
 
     def _known_data(
@@ -213,19 +220,21 @@ class LocalStore:
         removed = list(keys)
         outputs = {}
         for key in removed:
-            if (manifest := self._manifest_or_none(key)) is not None:
-                outputs[manifest.output] = manifest.nbytes
+            if (found := self._manifest_or_none(key)) is not None:
+                outputs[found.output] = found.nbytes
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
-        for kept in self.manifests():
-            outputs.pop(kept.output, None)
+        kept: dict[str, set[str]] = {key.analysis: set() for key in removed}
+        for manifest in self.manifests():
+            outputs.pop(manifest.output, None)
+            kept.setdefault(manifest.analysis, set()).add(manifest.output)
         with self._stage() as stage:
             for output in outputs:
                 # Renamed first, so that nobody ever finds half of it.
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(self._layout.group(output), f"{stage}/{output}")
         for analysis in {key.analysis for key in removed}:
-            self._remove_dangling_doors(analysis)
+            self._remove_doors(analysis, kept[analysis])
         return sum(outputs.values())
 
     def _manifest_or_none(self, key: Key) -> Manifest | None:
@@ -236,29 +245,34 @@ class LocalStore:
         except ArtifactStoreError:
             return None
 
-    def _remove_dangling_doors(self, analysis: str) -> None:
+    def _remove_doors(self, analysis: str, kept: Collection[str]) -> None:
+        """Remove the doors of an analysis to data that are no longer its own."""
         with contextlib.suppress(OSError):
             folder = f"{self._layout.root}/{analysis}"
             for name in os.listdir(folder):
                 door = f"{folder}/{name}"
-                if os.path.islink(door) and not os.path.exists(door):
+                if (
+                    os.path.islink(door)
+                    and os.path.basename(os.readlink(door)) not in kept
+                ):
                     os.unlink(door)
             os.rmdir(folder)
 
     def set_aside(self, key: Key) -> None:
         manifest = self._manifest_or_none(key)
-        path = self._layout.manifest(key)
         if manifest is not None:
-            self._known_data(self._layout.group(manifest.output), manifest.output)
-        self._quarantine(path)
+            directory = self._layout.group(manifest.output)
+            known = self._known_data(directory, manifest.output)
+            if manifest.key == key.digest.hex and manifest.arrays == known:
+                return  # Somebody else has mended it meanwhile.
+        self._quarantine(self._layout.manifest(key))
 
     def _quarantine(self, path: str) -> None:
-        os.makedirs(self._layout.quarantine, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError), staged(
-            self._layout.quarantine
-        ) as aside:
-            # Only the unique name of the stage is wanted; what is put beside it stays.
-            os.rename(path, f"{aside}-{os.path.basename(path)}")
+        # Where we may not write, it stays, and every reader finds out for itself.
+        with contextlib.suppress(OSError):
+            os.makedirs(self._layout.quarantine, exist_ok=True)
+            name = f"{uuid.uuid4().hex}-{os.path.basename(path)}"
+            os.rename(path, f"{self._layout.quarantine}/{name}")
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
         for key in self.keys(analysis):
@@ -311,7 +325,7 @@ def _memo_check(digests: Any) -> str:
 
 
 def _read(path: str) -> bytes | None:
-    """The content of a small file; `None` if it is not there."""
+    """The content of a small file; `None` if it is not there, nothing if it is a folder."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -319,5 +333,7 @@ def _read(path: str) -> bytes | None:
     try:
         size = os.fstat(descriptor).st_size
         return os.read(descriptor, size + 1)
+    except IsADirectoryError:
+        return b""
     finally:
         os.close(descriptor)

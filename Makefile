@@ -1,0 +1,35 @@
+# Two commands: `make demo` and `make test`. Both make .venv first; the README has the pip lines they stand for.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo test lint types tests bench clean
+
+demo: $(INSTALLED)
+	$(BIN)/python -m analyses demo
+
+test: lint types tests
+
+lint: $(INSTALLED)
+	$(BIN)/black --check --quiet artifact_store analyses tests benchmarks
+	$(BIN)/isort --check-only --quiet artifact_store analyses tests benchmarks
+	$(BIN)/flake8 artifact_store analyses tests benchmarks
+	$(BIN)/lint-imports --no-cache
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+tests: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses,test]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,85 @@
+"""From the stored artifacts of a run to what its report shows; computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyses.clusters import neuron_freq_norm
+from analyses.embedding import fourier_coefficients
+from analyses.neurons import neuron_activations
+from analyses.report import ReportData
+from artifact_store import Analysis, AnalysisPipeline, Run
+
+SHOWN: tuple[Analysis[..., Any], ...] = (
+    fourier_coefficients,
+    neuron_activations,
+    neuron_freq_norm,
+)
+"""The analyses that a report shows."""
+
+SAMPLES = 6
+"""Neurons whose grids a report shows; each is a few MB at p = 113 and 95 epochs."""
+
+
+def gather(run: Run) -> ReportData:
+    """What the report of `run` shows.
+
+    Raises
+    ------
+    MissingArtifacts
+        Some checkpoint has not been analysed.
+    """
+    norm = run.series(neuron_freq_norm, "norm").to_numpy()  # (epoch, frequency, neuron)
+    neurons = telling_neurons(norm[-1], SAMPLES)
+    grids = run.series(
+        neuron_activations
+    )  # (epoch, neuron, a, b), of which these rows are read
+    pipeline = AnalysisPipeline(run)
+    return ReportData(
+        run=run.name,
+        config=run.config,
+        epochs=np.asarray(run.epochs),
+        train_losses=_losses(run, "train_losses"),
+        test_losses=_losses(run, "test_losses"),
+        coefficients=run.series(fourier_coefficients).to_numpy(),
+        norm=norm,
+        neurons=neurons,
+        activations=grids[:, neurons].to_numpy(),
+        provenance={
+            analysis.__name__: [
+                pipeline.load(analysis, epoch).key.digest.hex for epoch in run.epochs
+            ]
+            for analysis in SHOWN
+        },
+    )
+
+
+def telling_neurons(norm: NDArray[np.floating[Any]], count: int) -> list[int]:
+    """Neurons worth looking at: the purest of each frequency in turn, the largest cluster first.
+
+    Parameters
+    ----------
+    norm
+        (frequency, neuron), the share of each neuron's power on a frequency.
+    """
+    best, purity = norm.argmax(axis=0), norm.max(axis=0)
+    clusters = [np.flatnonzero(best == k) for k in np.unique(best)]
+    clusters = [
+        cluster[np.argsort(-purity[cluster], kind="stable")] for cluster in clusters
+    ]
+    clusters.sort(key=lambda cluster: -float(purity[cluster].sum()))
+    turns = [
+        int(cluster[turn])
+        for turn in range(max(map(len, clusters)))
+        for cluster in clusters
+        if turn < len(cluster)
+    ]
+    return turns[:count]
+
+
+def _losses(run: Run, name: str) -> NDArray[np.float64] | None:
+    losses = run.metadata.get(name)
+    return None if losses is None else np.asarray(losses, dtype=np.float64)

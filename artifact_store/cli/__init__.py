@@ -1,0 +1,75 @@
+"""`artifact-store`: look at the artifacts of a run, compute them, check them, remove them.
+
+One module per verb: what it is asked with, and what it prints. Exit status: 0 if
+all is well, 1 if there is something to see to, 2 if the question could not be answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+from artifact_store._version import __version__
+from artifact_store.cli import du, ls, plan, rm, run, show, status, verify, why
+from artifact_store.errors import ArtifactStoreError
+
+_VERBS: Final = (status, plan, run, why, ls, show, verify, du, rm)
+
+ERROR: Final = 2
+# What a shell reports for a process that SIGINT or SIGPIPE ended.
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+
+_EXAMPLES = """\
+examples:
+  artifact-store status results/model_p113_seed999
+  artifact-store run results/model_p113_seed999 --analysis mymodule:myfunction --jobs 4
+  artifact-store why results/model_p113_seed999 neuron_freq_norm --epoch 500
+
+An analysis is `module:function`, or a name that an installed package offers.
+ARTIFACT_STORE names a store to use instead of the one inside each run.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one verb; the return is the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        exit_status: int = arguments.verb(arguments)
+        sys.stdout.flush()
+        return exit_status
+    except KeyboardInterrupt:
+        _complain("interrupted. What was finished is kept; the same again resumes.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except (ArtifactStoreError, OSError, ImportError) as error:
+        _complain(str(error))
+    except Exception:
+        # Not ours to phrase: most often the module of an analysis does not load.
+        traceback.print_exc()
+    return ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="artifact-store",
+        description="Look at the artifacts of a run, compute them, check them, remove them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in _VERBS:
+        verb.add_to(verbs)
+    return parser
+
+
+def _complain(sentence: str) -> None:
+    print(f"artifact-store: {sentence}", file=sys.stderr)

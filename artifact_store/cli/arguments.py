@@ -1,0 +1,130 @@
+"""What several verbs are asked with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from artifact_store.layout import ARTIFACTS, HIDDEN
+from artifact_store.manifests import Manifest
+from artifact_store.runs import DEFAULT_PATTERN, Run
+
+# In quotes: generic for the type checker alone.
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+# The first and last epoch of each stretch; with no last one, all that follow.
+Epochs: TypeAlias = tuple[tuple[int, int | None], ...]
+
+
+def add_verb(
+    verbs: Verbs,
+    name: str,
+    does: str,
+    carry_out: Callable[[argparse.Namespace], int],
+    more: str = "",
+) -> argparse.ArgumentParser:
+    """A verb, with what all verbs have."""
+    sentence = f"{does[0].upper()}{does[1:]}."
+    parser = verbs.add_parser(name, help=does, description=f"{sentence} {more}".strip())
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(verb=carry_out, parser=parser)
+    return parser
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """`[RUN]` for verbs that look into a store."""
+    parser.add_argument(
+        "run",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="RUN",
+        help="a run, one of its checkpoints, or a store (default: here)",
+    )
+
+
+def add_run(
+    parser: argparse.ArgumentParser, what: str = "the directory of a run"
+) -> None:
+    """`RUN` for verbs that go along its checkpoints."""
+    parser.add_argument("run", type=Path, metavar="RUN", help=what)
+    parser.add_argument(
+        "--pattern",
+        default=DEFAULT_PATTERN,
+        metavar="PATTERN",
+        help="where its checkpoints are (default: %(default)s)",
+    )
+
+
+def add_analyses(parser: argparse.ArgumentParser) -> None:
+    """`--analysis`, once or several times."""
+    parser.add_argument(
+        "--analysis",
+        action="extend",
+        type=split_names,
+        metavar="NAME,...",
+        help="module:function, or an offered name (default: all that are offered)",
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name for name in text.split(",") if name]
+
+
+def add_epochs(parser: argparse.ArgumentParser) -> None:
+    """`--epochs`, as numbers and stretches."""
+    parser.add_argument(
+        "--epochs",
+        type=_stretches,
+        metavar="EPOCHS",
+        help="0,500 or 0-1000 or 1000- (default: all)",
+    )
+
+
+def _stretches(text: str) -> Epochs:
+    found = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or not (last or "0").isdecimal():
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is neither an epoch nor a range such as 0-1000"
+            )
+        end = int(first) if not dash else int(last) if last else None
+        found.append((int(first), end))
+    return tuple(found)
+
+
+def run_at(path: Path, pattern: str = DEFAULT_PATTERN) -> Run:
+    """The run at a path, or the one that the store at this path belongs to."""
+    is_home = path.absolute().name == ARTIFACTS and (path / HIDDEN).is_dir()
+    return Run(path.absolute().parent if is_home else path, pattern)
+
+
+def epochs_in(run: Run, asked: Epochs | None) -> list[int] | None:
+    """The epochs of a run that were asked for; one that was named must be there, `MissingEpoch` if not."""
+    if asked is None:
+        return None
+    found: dict[int, None] = {}
+    for first, last in asked:
+        within = [e for e in run if e >= first and (last is None or e <= last)]
+        if not within:
+            run[first]  # which says what is nearest
+        found.update(dict.fromkeys(within))
+    return sorted(found)
+
+
+def import_from_here() -> None:
+    """Let `module:function` be found in the current directory, as `python -m` does."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def goes_by(manifest: Manifest, names: Iterable[str] | None) -> bool:
+    """Whether an entry is of one of these analyses; of any, if none is named."""
+    of = (manifest.analysis, manifest.provenance.function)
+    return names is None or any(name in of for name in names)

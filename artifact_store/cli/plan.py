@@ -1,0 +1,57 @@
+"""`plan`: what `run` would do, and why."""
+
+from __future__ import annotations
+
+import argparse
+
+from artifact_store.cli.arguments import (
+    Verbs,
+    add_analyses,
+    add_epochs,
+    add_run,
+    add_verb,
+    epochs_in,
+    import_from_here,
+    run_at,
+)
+from artifact_store.cli.printing import (
+    causes,
+    count,
+    out,
+    print_json,
+    table,
+    takes,
+    text,
+)
+from artifact_store.pipeline import AnalysisPipeline
+from artifact_store.plans import epochs_in_words
+
+
+def add_to(verbs: Verbs) -> None:
+    """How to ask for it."""
+    parser = add_verb(verbs, "plan", "say what `run` would compute, and why", plan)
+    add_run(parser)
+    add_analyses(parser)
+    add_epochs(parser)
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    import_from_here()
+    run = run_at(arguments.run, arguments.pattern)
+    epochs = epochs_in(run, arguments.epochs)
+    planned = AnalysisPipeline(run).plan(arguments.analysis, epochs)
+    if arguments.json:
+        print_json(planned.as_dict())
+        return 0
+
+    does = count(len(planned.misses), "artifact") + takes(planned.seconds)
+    found = f"  {len(planned.hits)} stored, {does} to compute"
+    steps = table("analysis", ">stored", ">to compute", "at")
+    for name, of in planned.by_analysis().items():
+        misses = [step.epoch for step in of if not step.hits]
+        where = epochs_in_words(misses) if misses else ""
+        hits = len(of) - len(misses)
+        steps.add_row(name, str(hits), text((str(len(misses)), "yellow")), where)
+    out(text((run.name, "bold"), found), "", steps, *causes(planned))
+    return 0

@@ -1,0 +1,171 @@
+"""How all verbs print: one JSON document, or tables for people."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from artifact_store.manifests import Manifest
+from artifact_store.plans import Plan, State, epochs_in_words
+from artifact_store.shards import DTYPES, StoredArray
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+# Piped lines are as long as they are: nothing is wrapped or cut.
+_UNBOUNDED: Final = 1 << 15
+
+STYLES: Final[Mapping[State, str]] = {
+    "fresh": "green",
+    "drift": "cyan",
+    "stale": "yellow",
+    "missing": "yellow",
+    "corrupt": "red",
+}
+
+
+def print_json(document: Any) -> None:
+    """Print one document."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def out(*blocks: RenderableType) -> None:
+    """Print blocks below each other, in colour on a terminal, and plain into a pipe."""
+    from rich.console import Console  # 0.1 s, which `--json` and `--help` do not need
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    with console.capture() as captured:
+        for block in blocks:
+            is_line = isinstance(block, Text) and bool(block.no_wrap)
+            console.print(block, soft_wrap=is_line)
+    for printed in captured.get().removesuffix("\n").split("\n"):
+        print(printed.rstrip())
+
+
+def table(*heads: str, indent: int = 0) -> Table:
+    """An empty table; a head that begins with `>` is of a column of numbers."""
+    from rich import table as tables
+
+    drawn = tables.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    drawn.show_header = any(head.strip(">") for head in heads)
+    drawn.header_style = "dim"
+    for number, head in enumerate(heads):
+        is_number = head.startswith(">")
+        drawn.add_column(
+            " " * (indent if number == 0 else 0) + head.lstrip(">"),
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+        )
+    return drawn
+
+
+def text(*pieces: str | tuple[str, str]) -> Text:
+    """Words, each in a style if it has one."""
+    from rich.text import Text
+
+    return Text.assemble(*pieces)
+
+
+def line(*pieces: str | tuple[str, str]) -> Text:
+    """A line that only the terminal breaks, so that what is copied is whole."""
+    words = text(*pieces)
+    words.no_wrap = True
+    return words
+
+
+def command(does: str, *words: str | os.PathLike[str]) -> Text:
+    """What to type, and what for."""
+    typed = shlex.join(["artifact-store", *map(str, words)])
+    return line(f"  {typed}", (f"  # {does}", "dim"))
+
+
+def near(words: str) -> str:
+    """Words in which paths below the current directory are relative."""
+    return words.replace(os.getcwd() + os.sep, "")
+
+
+def size(nbytes: int) -> str:
+    """Bytes in decimal units, to two digits."""
+    value, units = float(nbytes), iter(["B", "kB", "MB", "GB", "TB"])
+    unit = next(units)
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return (
+        f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:.0f} {unit}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, to two digits."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds:.2f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 5970:
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 48 else f"{round(seconds / 86400)} days"
+
+
+def age(created: str) -> str:
+    """How long ago a manifest says that it was written."""
+    then = datetime.datetime.fromisoformat(created)
+    since = (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+    return duration(since) if since >= 59.5 else f"{max(since, 0):.0f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def takes(seconds: float | None) -> str:
+    """How long something would take, if that is known."""
+    return f", about {duration(seconds)}" if seconds else ""
+
+
+def labels(manifest: Manifest) -> str:
+    """What an entry was made of."""
+    return ",".join(one.label for one in manifest.provenance.inputs) or "-"
+
+
+def shape(stored: StoredArray) -> tuple[str, str]:
+    """Shape and dtype of an array."""
+    sides = " × ".join(map(str, stored.shape)) or "scalar"
+    return sides, DTYPES[stored.dtype]
+
+
+def as_dict(manifest: Manifest) -> dict[str, Any]:
+    """A manifest for JSON; its seal is between the store and the file system."""
+    plain: dict[str, Any] = msgspec.to_builtins(manifest)
+    del plain["seal"]
+    return plain | {"nbytes": manifest.nbytes}
+
+
+def causes(plan: Plan) -> Iterator[RenderableType]:
+    """What keeps steps of a plan from being fresh: the cause, and the epochs it holds for."""
+    for name, steps in plan.by_analysis().items():
+        found = [(cause, epochs) for of, cause, epochs in plan.reasons() if of == name]
+        if found:
+            yield text("")
+            yield text((name, "bold"))
+            rows = table("", "", "", indent=2)
+            for cause, epochs in found:
+                state = next(step.state for step in steps if cause in step.causes)
+                where = epochs_in_words(epochs)
+                shown = text(("  " + state, STYLES[state]))
+                rows.add_row(shown, where, near(cause))
+            yield rows

@@ -1,0 +1,130 @@
+"""`rm`: remove entries, after saying which."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from artifact_store.cli.arguments import (
+    Verbs,
+    add_place,
+    add_verb,
+    goes_by,
+    import_from_here,
+    run_at,
+    split_names,
+)
+from artifact_store.cli.printing import (
+    count,
+    near,
+    out,
+    print_json,
+    size,
+    table,
+)
+from artifact_store.keys import Key
+from artifact_store.layout import home_of_run
+from artifact_store.lookup import key_of
+from artifact_store.manifests import Manifest
+from artifact_store.pipeline import analysis_named, offered
+from artifact_store.retention import freed_by, is_stale
+from artifact_store.runs import Run
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import store_at
+
+
+def add_to(verbs: Verbs) -> None:
+    """How to ask for it."""
+    does = "remove what is stored, after saying what"
+    parser = add_verb(verbs, "rm", does, rm, "Removes nothing without --yes.")
+    add_place(parser)
+    add = parser.add_argument
+    mine = "entries of these analyses"
+    add("--analysis", action="extend", type=split_names, metavar="NAME,...", help=mine)
+    add("--all", action="store_true", help="if no analysis is named: of every analysis")
+    add("--epoch", type=int, metavar="N", help="only of this checkpoint of RUN")
+    stale = "only what no call would find today: of other code, or of replaced input"
+    add("--stale", action="store_true", help=stale)
+    add("--yes", action="store_true", help="do remove them")
+
+
+def rm(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    if not arguments.analysis and not arguments.all:
+        arguments.parser.error("name an --analysis, or say --all")
+    store = store_at(arguments.run)
+    keys = _selected(arguments, store)
+    gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
+    if arguments.json:
+        names = [str(key) for key in keys]
+        print_json({"removed": arguments.yes, "keys": names, "nbytes": gained})
+        return 0
+
+    rows = table("", ">", indent=2)
+    for analysis, number in Counter(key.analysis for key in keys).items():
+        rows.add_row("  " + analysis, count(number, "entry"))
+    done = "Removed" if arguments.yes else "Would remove"
+    what = f"{count(len(keys), 'entry')} of {near(store.location)}"
+    out(
+        f"{done} {what}; {size(gained)} {'freed' if arguments.yes else 'to gain'}.",
+        rows,
+    )
+    if keys and not arguments.yes:
+        out("Nothing was removed. The same with --yes does it.")
+    return 0
+
+
+def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
+    names, known = arguments.analysis, {key_of(one): one for one in store.manifests()}
+    found = [key for key, one in known.items() if goes_by(one, names)]
+    if arguments.epoch is not None:
+        run = run_at(arguments.run)
+        checkpoint = run[arguments.epoch]
+        same = {checkpoint.identify(store).hex}
+        same |= {checkpoint.label} if _is_of(store, run) else set()
+        found = [
+            key
+            for key in found
+            if any(
+                {one.digest, one.label} & same for one in known[key].provenance.inputs
+            )
+        ]
+    if arguments.stale:
+        return [key for key in found if known[key] in _stale(arguments, store, known)]
+    if arguments.epoch is None:
+        # Of those that cannot be read, no more is known than the analysis.
+        found += [
+            key
+            for key in store.keys()
+            if key not in known and key.analysis in (names or [key.analysis])
+        ]
+    return found
+
+
+def _stale(
+    arguments: argparse.Namespace, store: Store, known: dict[Key, Manifest]
+) -> list[Manifest]:
+    import_from_here()
+    names = arguments.analysis
+    analyses = [analysis_named(name) for name in names] if names else offered()
+    run = run_at(arguments.run)
+    contents = (
+        {one.label: one.identify(store).hex for one in run.values()}
+        if _is_of(store, run)
+        else {}
+    )
+    now = {
+        one.__name__: (one.closure.digest.hex, one.declaration.environment)
+        for one in analyses
+    }
+    return [
+        one
+        for one in known.values()
+        if one.analysis in now and is_stale(one, *now[one.analysis], contents)
+    ]
+
+
+def _is_of(store: Store, run: Run) -> bool:
+    """Whether a store holds this run alone, so that labels mean its checkpoints."""
+    return Path(store.location) == home_of_run(run.path)

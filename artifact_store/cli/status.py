@@ -1,0 +1,78 @@
+"""`status`: what of a run is stored and up to date, what is not, and what to type next."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from artifact_store.cli.arguments import (
+    Verbs,
+    add_analyses,
+    add_run,
+    add_verb,
+    import_from_here,
+    run_at,
+)
+from artifact_store.cli.printing import (
+    STYLES,
+    causes,
+    command,
+    count,
+    out,
+    print_json,
+    table,
+    takes,
+    text,
+)
+from artifact_store.pipeline import AnalysisPipeline
+from artifact_store.plans import STATES, Plan, count_of, epochs_in_words
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def add_to(verbs: Verbs) -> None:
+    """How to ask for it."""
+    does = "say what of a run is stored and up to date"
+    parser = add_verb(verbs, "status", does, status, "Exit status 1 if not all is.")
+    add_run(parser)
+    add_analyses(parser)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    import_from_here()
+    run = run_at(arguments.run, arguments.pattern)
+    plan = AnalysisPipeline(run).status(arguments.analysis)
+    if arguments.json:
+        print_json(plan.as_dict())
+        return 1 if plan.misses else 0
+
+    span = f"  {epochs_in_words(run.epochs)}"
+    counts = table("analysis", *(f">{state}" for state in STATES))
+    for name, steps in plan.by_analysis().items():
+        numbers = [(str(count_of(steps, state)), STYLES[state]) for state in STATES]
+        cells = [text(("-", "dim") if n == "0" else (n, style)) for n, style in numbers]
+        counts.add_row(name, *cells)
+    out(text((run.name, "bold"), span), "", counts, *causes(plan), "")
+    out(*_next(plan, arguments))
+    return 1 if plan.misses else 0
+
+
+def _next(plan: Plan, arguments: argparse.Namespace) -> Iterator[Text]:
+    """What to type now."""
+    if not plan.misses:
+        yield text(("Everything is up to date.", "green"))
+        return
+    named = arguments.analysis or ()
+    options = ("--analysis", ",".join(named)) if named else ()
+    does = f"compute {count(len(plan.misses), 'artifact')}{takes(plan.seconds)}"
+    yield command(does, "run", arguments.run, *options)
+    for step in plan.misses:
+        if step.state == "stale":
+            same = [one for one in named if one.rpartition(":")[2] == step.analysis]
+            epoch = () if step.epoch is None else ("--epoch", str(step.epoch))
+            asked = (arguments.run, *(same or [step.analysis]), *epoch)
+            yield command("see what changed", "why", *asked)
+            return

@@ -1,0 +1,104 @@
+"""`why`: why a call would hit or miss, in words."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from artifact_store.checkpoints import Checkpoint, open_checkpoint
+from artifact_store.cli.arguments import (
+    Verbs,
+    add_run,
+    add_verb,
+    import_from_here,
+    run_at,
+)
+from artifact_store.cli.printing import line, near, out, print_json, text
+from artifact_store.explain import Explanation
+from artifact_store.memoize import Analysis
+from artifact_store.pipeline import analysis_named
+from artifact_store.runs import Run
+
+_DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan"}
+
+
+def add_to(verbs: Verbs) -> None:
+    """How to ask for it."""
+    does = "explain why an artifact is up to date, or is not"
+    parser = add_verb(verbs, "why", does, why)
+    add_run(parser, "the directory of a run, or one of its checkpoints")
+    name = "module:function, or an offered name"
+    parser.add_argument("analysis", metavar="ANALYSIS", help=name)
+    which = "which checkpoint (default: the first without an artifact, else the last)"
+    parser.add_argument("--epoch", type=int, metavar="N", help=which)
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        type=_param,
+        metavar="NAME=VALUE",
+        help="a parameter that is not at its default",
+    )
+
+
+def _param(assigned: str) -> tuple[str, Any]:
+    name, equals, value = assigned.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{assigned!r} is not NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def why(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    import_from_here()
+    analysis, params = analysis_named(arguments.analysis), dict(arguments.param)
+    try:
+        inspect.signature(analysis.__wrapped__).bind(None, **params)
+    except TypeError as error:
+        arguments.parser.error(f"{analysis.__name__}: {error}")
+    explanation = analysis.explain(_input(arguments, analysis, params), **params)
+    if arguments.json:
+        print_json(explanation.as_dict())
+    else:
+        _print(explanation)
+    return 0
+
+
+def _input(
+    arguments: argparse.Namespace, analysis: Analysis[..., Any], params: dict[str, Any]
+) -> Run | Checkpoint:
+    if arguments.run.is_file():
+        return open_checkpoint(arguments.run)
+    run = run_at(arguments.run, arguments.pattern)
+    if analysis.takes_run:
+        return run
+    if arguments.epoch is not None:
+        return run[arguments.epoch]
+    without = (one for one in run.values() if analysis.find(one, **params) is None)
+    return next(without, run[run.epochs[-1]])
+
+
+def _print(found: Explanation) -> None:
+    verdict = ("hit", "green") if found.hit else ("miss", "yellow")
+    out(text((found.call, "bold"), ": ", verdict, (f"  key {found.key[:12]}", "dim")))
+    for cause in found.causes:
+        out("", text(near(cause.what)))
+        for words in cause.detail.splitlines():
+            out(line("  ", (words, _DIFF_STYLES.get(words[:1], "dim"))))
+    if found.hit:
+        out("", "It is the answer because none of this has changed:")
+        out(*(line("  ", near(one)) for one in found.depends_on))
+    out(*_drift(found))
+
+
+def _drift(found: Explanation) -> Iterator[Any]:
+    if found.drift:
+        yield text("")
+        yield text(("drift", "cyan"), ", which is not part of the key:")
+        yield from (text("  ", one) for one in found.drift)

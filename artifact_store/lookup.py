@@ -1,0 +1,90 @@
+"""Which entry a person means: by the beginning of its key, by its door, or as ANALYSIS@LABEL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from artifact_store.digests import Digest
+from artifact_store.errors import AmbiguousEntry, CorruptArtifact, NoSuchEntry
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.manifests import Manifest, parse_manifest
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import group_at
+
+
+def entry_meant(store: Store, wanted: str) -> Manifest:
+    """The manifest of the one entry that goes by `wanted`.
+
+    Raises
+    ------
+    NoSuchEntry
+        There is none.
+    AmbiguousEntry
+        There are several, and none of them is today's.
+    """
+    analysis, at, label = wanted.partition("@")
+    door = Path(Layout(store.location).door(analysis, label) if at else wanted)
+    found = _behind(door, store)
+    if not found and at:
+        found = [
+            one
+            for one in store.manifests(analysis)
+            if label in [given.label for given in one.provenance.inputs]
+        ]
+    if not found and not at:
+        keys = [key for key in store.keys() if key.digest.hex.startswith(wanted)]
+        if len(keys) > 1:
+            raise AmbiguousEntry(wanted, tuple(_described(key) for key in keys))
+        found = [read_manifest(store, key) for key in keys]
+    if len(found) > 1:
+        raise AmbiguousEntry(wanted, tuple(_described(key_of(one)) for one in found))
+    if not found:
+        raise NoSuchEntry(wanted, store.location)
+    return found[0]
+
+
+def _behind(door: Path, store: Store) -> list[Manifest]:
+    """The newest entry whose data a door leads to."""
+    group = group_at(door)
+    if group is None:
+        return []
+    analysis = door.absolute().parent.name if door.is_symlink() else None
+    same = [one for one in store.manifests(analysis) if one.output == group.name]
+    return sorted(same, key=lambda one: one.provenance.created)[-1:]
+
+
+def _described(key: Key) -> str:
+    return f"{key.digest.short} ({key.analysis})"
+
+
+def key_of(manifest: Manifest) -> Key:
+    """The key that a manifest is under."""
+    return Key(manifest.analysis, Digest("blake3", manifest.key))
+
+
+def read_manifest(store: Store, key: Key) -> Manifest:
+    """The manifest under a key that has one, whatever became of its data.
+
+    Raises
+    ------
+    CorruptArtifact
+        It is not what was written, or is gone.
+    """
+    path = Layout(store.location).manifest(key)
+    try:
+        manifest = parse_manifest(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
+    if key_of(manifest) != key:
+        raise CorruptArtifact(path, f"is the manifest of another key, {manifest.key}")
+    return manifest
+
+
+def doors_of(store: Store, manifest: Manifest) -> tuple[Path, ...]:
+    """The readable names of an entry's data."""
+    layout = Layout(store.location)
+    group = os.path.realpath(layout.group(manifest.output))
+    doors = Path(layout.door(manifest.analysis, "")).glob("*")
+    return tuple(sorted(door for door in doors if os.path.realpath(door) == group))

@@ -1,0 +1,70 @@
+"""Which store: the one that was declared, `ARTIFACT_STORE`, or the one beside the input."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from artifact_store.errors import MissingStore
+from artifact_store.layout import (
+    CHECKPOINTS,
+    HIDDEN,
+    home_of,
+    home_of_group,
+    home_of_run,
+)
+from artifact_store.stores.base import Store
+from artifact_store.stores.local import open_store
+
+STORE_VARIABLE = "ARTIFACT_STORE"
+
+
+def chosen_store(declared: Store | str | None, home: Path | None) -> Store | None:
+    """The store of a call whose first input has its artifacts at `home`; `None` if nothing says which."""
+    chosen = declared or os.environ.get(STORE_VARIABLE) or home
+    if isinstance(chosen, str | os.PathLike):
+        return open_store(os.path.abspath(chosen))
+    return chosen
+
+
+def store_at(path: Path) -> Store:
+    """The store that a person means by a path: of a store, a door, a run or a checkpoint.
+
+    Raises
+    ------
+    MissingStore
+        Nothing was ever kept there.
+    """
+    home = _home_within(path)
+    store = chosen_store(None if home is None else str(home), _home_beside(path))
+    if store is None or not os.path.isdir(os.path.join(store.location, HIDDEN)):
+        where = path.absolute() if store is None else Path(store.location)
+        raise MissingStore(
+            where, "holds no store" if where.exists() else "is not there"
+        )
+    return store
+
+
+def _home_within(path: Path) -> Path | None:
+    """The store that `path` is, or is a door of."""
+    if (path / HIDDEN).is_dir():
+        return path
+    group = group_at(path)
+    return None if group is None else home_of_group(group)
+
+
+def group_at(path: Path) -> Path | None:
+    """The zarr group that `path` is, or is a door to."""
+    found = path.resolve()
+    inside = [parent.name for parent in found.parents[2:3]] == [HIDDEN]
+    return found if inside and found.is_dir() else None
+
+
+def _home_beside(path: Path) -> Path | None:
+    found = path.absolute()
+    if not found.exists():
+        return None
+    # A checkpoint may be a directory, of shards.
+    is_run = (found / CHECKPOINTS).is_dir() or CHECKPOINTS not in found.parts
+    is_run = is_run and found.is_dir()
+    return home_of_run(found) if is_run else home_of(found)

@@ -1,0 +1,79 @@
+"""Whether everything in a store is what was published.
+
+    key ──► manifest ──► digest of the data now ──► *Check*
+
+Nothing is repaired and nothing is written: what is wrong is set aside, and
+computed again, by the next call that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from artifact_store.arrays import StoredArray, digest_group
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.lookup import read_manifest
+from artifact_store.manifests import Manifest
+from artifact_store.stores.base import Store
+
+# Digesting leaves the interpreter's lock, and one thread keeps up with no fast disk.
+THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found of one entry; `problem` is empty if it is what was published."""
+
+    key: Key
+    path: str
+    labels: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def verify(store: Store, keys: Iterable[Key]) -> Iterator[Check]:
+    """Check the manifest and every byte of data of each entry, in the order of `keys`."""
+    pool = ThreadPoolExecutor(THREADS)
+    data: dict[tuple[str, tuple[StoredArray, ...]], Future[str]] = {}
+    try:
+        examined = [(key, _examined(store, key)) for key in keys]
+        for _, found in examined:
+            if isinstance(found, Manifest) and (found.output, found.arrays) not in data:
+                # Equal results share their data, which are read once.
+                data[found.output, found.arrays] = pool.submit(_problem, store, found)
+        for key, found in examined:
+            if isinstance(found, Check):
+                yield found
+            else:
+                labels = tuple(one.label for one in found.provenance.inputs)
+                group = Layout(store.location).group(found.output)
+                problem = data[found.output, found.arrays].result()
+                yield Check(key, group, labels, problem)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _examined(store: Store, key: Key) -> Manifest | Check:
+    path = Layout(store.location).manifest(key)
+    try:
+        return read_manifest(store, key)
+    except CorruptArtifact as error:
+        return Check(key, path, problem=error.problem)
+    except ArtifactStoreError as error:
+        return Check(key, path, problem=str(error))
+
+
+def _problem(store: Store, manifest: Manifest) -> str:
+    group = Layout(store.location).group(manifest.output)
+    try:
+        found = digest_group(group, manifest.arrays)
+    except CorruptArtifact as error:
+        return f"{error.path.removeprefix(group).lstrip('/') or 'it'} {error.problem}"
+    except (ArtifactStoreError, OSError) as error:
+        return str(error)
+    if found.hex != manifest.output:
+        return "holds other data than were published under its name"
+    return ""

@@ -1,0 +1,1 @@
+"""How long things take, beside the ways people do them today."""

@@ -1,0 +1,8 @@
+"""`python -m benchmarks`: every question and its table."""
+
+from __future__ import annotations
+
+from benchmarks import bench_hit, bench_miss
+
+for bench in (bench_hit, bench_miss):
+    print(f"{(bench.__doc__ or '').splitlines()[0]}\n\n{bench.main()}\n", flush=True)

@@ -1,0 +1,118 @@
+"""The analyses against results that other people's code computed from real checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorstore
+import xarray
+import zarr
+
+from analyses.clusters import neuron_clusters, neuron_freq_norm, specialised_neurons
+from analyses.embedding import dominant_frequencies, fourier_coefficients
+from analyses.neurons import neuron_activations
+from artifact_store import AnalysisPipeline, Artifact, Run
+
+RUNS = Path(__file__).parents[3] / "shared" / "runs"
+NAMES = ("p59_seed485", "p113_published")
+
+pytestmark = pytest.mark.skipif(not RUNS.is_dir(), reason="the real runs are not here")
+
+
+@pytest.fixture(params=NAMES)
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """A real run, copied to where artifacts may be written."""
+    shutil.copytree(RUNS / request.param, tmp_path / request.param)
+    return Run(tmp_path / request.param)
+
+
+def expected(run: Run, epoch: int) -> Any:
+    return np.load(run.path / f"expected/checkpoint_epoch_{epoch:05d}.npz")
+
+
+def close(found: Any, wanted: Any) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_every_analysis_agrees_on_every_checkpoint(run: Run) -> None:
+    for epoch, checkpoint in run.items():
+        wanted = expected(run, epoch)
+        close(
+            fourier_coefficients(checkpoint)["coefficients"],
+            wanted["fourier_coefficients"],
+        )
+        close(neuron_freq_norm(checkpoint)["norm"], wanted["neuron_freq_norm"])
+        grids = neuron_activations(checkpoint)["activations"]
+        close(grids[:8], wanted["neuron_activations_0_8"])
+        np.testing.assert_allclose(
+            grids.sum(axis=(1, 2), dtype=np.float64),
+            wanted["neuron_activation_sums"],
+            rtol=1e-4,
+        )
+
+
+def test_the_published_model_has_its_frequencies_and_neurons(tmp_path: Path) -> None:
+    shutil.copytree(RUNS / "p113_published", tmp_path / "p113")
+    checkpoint = Run(tmp_path / "p113")[50000]
+
+    dominant = dominant_frequencies(checkpoint)
+    assert dominant["frequency"][dominant["dominant"]].tolist() == [6, 23, 39]
+    assert specialised_neurons(checkpoint)["count"].sum() == 405
+    assert (neuron_clusters(checkpoint)["cluster"] > 0).sum() == 405
+
+
+def test_every_stored_array_is_read_alike_by_zarr_xarray_and_tensorstore(
+    run: Run,
+) -> None:
+    chosen = [fourier_coefficients, neuron_activations, neuron_freq_norm]
+    AnalysisPipeline(run).run(chosen)
+    for analysis in chosen:
+        for epoch, checkpoint in run.items():
+            door = (
+                run.path / f"artifacts/{analysis.__name__}/checkpoint_epoch_{epoch:05d}"
+            )
+            returned = analysis(checkpoint)
+            dataset = xarray.open_zarr(door)
+            for name, wanted in returned.items():
+                np.testing.assert_array_equal(
+                    zarr.open(door, mode="r")[name][...], wanted
+                )
+                np.testing.assert_array_equal(dataset[name].to_numpy(), wanted)
+                np.testing.assert_array_equal(
+                    read_with_tensorstore(door / name), wanted
+                )
+
+
+def read_with_tensorstore(path: Path) -> Any:
+    store = {"driver": "file", "path": str(path)}
+    return (
+        tensorstore.open({"driver": "zarr3", "kvstore": store}).result().read().result()
+    )
+
+
+def test_frequencies_are_labelled_from_one(run: Run) -> None:
+    norm = (
+        run.series(neuron_freq_norm)
+        if AnalysisPipeline(run).run([neuron_freq_norm])
+        else None
+    )
+
+    assert norm is not None
+    assert norm.frequency.to_numpy().tolist() == list(
+        range(1, run.config["prime"] // 2 + 1)
+    )
+    assert norm.epoch.to_numpy().tolist() == list(run.epochs)
+
+
+def test_artifacts_say_where_they_come_from(run: Run) -> None:
+    artifact = neuron_freq_norm.artifact(run[run.epochs[-1]])
+
+    assert isinstance(artifact, Artifact)
+    assert artifact.provenance.function == "analyses.clusters:neuron_freq_norm"
+    assert (
+        artifact.provenance.inputs[0].label == f"checkpoint_epoch_{run.epochs[-1]:05d}"
+    )

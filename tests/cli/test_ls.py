@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from cli.conftest import Shell
+
+
+def test_each_entry_is_a_line_that_show_understands(shell: Shell) -> None:
+    shell.computed("mean", "above")
+
+    _, out, _ = shell("ls", "run")
+
+    assert "mean  mean float32 2\n" in out
+    assert "above(threshold=0.5)  value int64 scalar\n" in out
+    names = [word for word in out.split() if "@" in word]
+    assert len(names) == 6
+    assert all(shell("show", name, "run")[0] == 0 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        (["--analysis=mean"], 3),
+        (["--analysis=probe:mean"], 3),
+        (["--analysis=mean,above"], 6),
+        (["--label=00500"], 2),
+        (["--label=00500", "--analysis=above"], 1),
+        (["--analysis=absent"], 0),
+    ],
+    ids=str,
+)
+def test_entries_are_filtered(shell: Shell, asked: list[str], number: int) -> None:
+    shell.computed("mean", "above")
+
+    assert len(shell.json("ls", "run", *asked)) == number
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "run",
+        "run/artifacts",
+        "run/artifacts/mean/checkpoint_epoch_00500",
+        "run/checkpoints/checkpoint_epoch_00000.safetensors",
+    ],
+)
+def test_every_way_to_name_a_store_is_understood(shell: Shell, place: str) -> None:
+    shell.computed("mean")
+
+    assert len(shell.json("ls", place)) == 3
+
+
+def test_without_a_run_it_is_the_current_directory(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.computed("mean")
+    monkeypatch.chdir("run")
+
+    assert len(shell.json("ls")) == 3

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli.conftest import Shell
+
+HEAVY = {"torch", "zarr", "joblib", "xarray", "plotly", "rich", "tqdm"}
+
+
+def typed(*words: str, at: Path) -> subprocess.Popen[str]:
+    """`artifact-store`, in a process of its own."""
+    path = os.pathsep.join([str(at / "modules"), *filter(None, sys.path)])
+    return subprocess.Popen(
+        [sys.executable, "-m", "artifact_store", *words],
+        cwd=at,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, artifact_store.cli as cli\n"
+        "try: cli.main(['--help'])\n"
+        f"except SystemExit: print({HEAVY!r} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "run", "--analysis=probe:mean"),
+        ("plan", "run", "--analysis=probe:mean"),
+        ("run", "run", "--analysis=probe:mean"),
+        ("why", "run", "probe:mean"),
+        ("ls", "run"),
+        ("show", "mean@checkpoint_epoch_00500", "run"),
+        ("verify", "run"),
+        ("du", "run"),
+        ("rm", "run", "--all"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_verb_can_print_one_json_document_and_nothing_else(
+    shell: Shell, words: tuple[str, ...]
+) -> None:
+    shell.computed("mean")
+
+    status, out, err = shell(*words, "--json")
+
+    assert (status, err) == (0, "")
+    json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("status", "nowhere"), "nowhere does not exist"),
+        (("ls", "nowhere"), "nowhere is not there"),
+        (("status", "run", "--analysis=probe:absent"), "there is no such name"),
+        (("status", "run", "--analysis=absent:mean"), "'absent'"),
+        (("status", "run", "--analysis=absent"), "no installed package offers it"),
+        (("plan", "run", "--epochs=7", "--analysis=probe:mean"), "nearest is 0 or 500"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_an_error_is_one_line(shell: Shell, words: tuple[str, ...], says: str) -> None:
+    status, out, err = shell(*words)
+
+    assert (status, out) == (2, "")
+    assert err.startswith("artifact-store: ") and says in err
+    assert err.count("\n") == 1
+
+
+def test_a_module_that_does_not_load_shows_where_and_is_no_finding(
+    shell: Shell,
+) -> None:
+    (shell.home / "modules" / "wrong.py").write_text("1 / 0\n")
+
+    status, out, err = shell("status", "run", "--analysis=wrong:mean")
+
+    assert (status, out) == (2, "")
+    assert "wrong.py" in err and "ZeroDivisionError" in err
+
+
+def test_an_unreadable_directory_is_an_error_of_one_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", "run/artifacts")
+
+    monkeypatch.setattr("artifact_store.cli.ls.store_at", refuse)
+
+    assert shell("ls", "run")[::2] == (
+        2,
+        "artifact-store: [Errno 13] Permission denied: 'run/artifacts'\n",
+    )
+
+
+def test_an_interrupt_keeps_what_was_finished(shell: Shell) -> None:
+    shell.write_module(
+        "slow",
+        "from artifact_store import Checkpoint, analysis\n"
+        "@analysis\n"
+        "def stopped(checkpoint: Checkpoint):\n"
+        "    if checkpoint['v'][0] == 500:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return checkpoint['v'].sum()\n",
+    )
+    process = typed("run", "run", "--analysis=slow:stopped", at=shell.home)
+    out, err = process.communicate()
+
+    assert (process.returncode, out) == (130, "")
+    assert err.count("\n") == 1 and "the same again resumes" in err
+    assert len(shell.json("ls", "run")) == 1
+
+
+def test_a_closed_pipe_is_silent(shell: Shell) -> None:
+    shell.computed("mean")
+    process = typed("ls", "run", at=shell.home)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
+    process.stderr.close()
+
+
+def test_the_exit_status_reaches_the_shell(shell: Shell) -> None:
+    process = typed("status", "run", "--analysis=probe:mean", at=shell.home)
+    out, err = process.communicate()
+
+    assert (process.returncode, err) == (1, "")
+    assert "never computed" in out
+
+
+def test_into_a_pipe_nothing_is_coloured_wrapped_or_cut(shell: Shell) -> None:
+    deep = shell.home / ("long-" * 40) / "run"
+    deep.parent.mkdir()
+    (shell.home / "run").rename(deep)
+    assert shell("run", str(deep), "--analysis=probe:mean")[0] == 0
+
+    _, out, _ = shell("show", "mean@checkpoint_epoch_00500", str(deep))
+
+    assert "\x1b" not in out and "…" not in out
+    assert any(line.endswith("mean/checkpoint_epoch_00500") for line in out.split("\n"))
+    assert all(line == line.rstrip() for line in out.split("\n"))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from cli.conftest import Shell
+
+
+def test_without_yes_nothing_is_removed(shell: Shell) -> None:
+    shell.computed("mean")
+
+    status, out, _ = shell("rm", "run", "--analysis=mean")
+
+    assert status == 0
+    assert "Would remove 3 entries of run/artifacts" in out and "--yes" in out
+    assert len(shell.json("ls", "run")) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        (["--analysis=mean"], 3),
+        (["--analysis=probe:mean,above"], 0),
+        (["--analysis=mean", "--epoch=500"], 5),
+        (["--all"], 0),
+        (["--all", "--epoch=500"], 4),
+        (["--analysis=mean", "--all"], 3),
+        (["--analysis=probe:mean", "--stale"], 6),
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_is_removed(
+    shell: Shell, asked: list[str], left: int
+) -> None:
+    shell.computed("mean", "above")
+    preview = shell.json("rm", "run", *asked)
+    removed = shell.json("rm", "run", *asked, "--yes")
+
+    assert preview == removed | {"removed": False}
+    assert len(shell.json("ls", "run")) == left
+    assert shell("verify", "run")[0] == 0
+
+
+def test_what_is_stale_is_of_other_code_whatever_its_params(shell: Shell) -> None:
+    shell.computed("mean", "above")
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+
+    status, _, _ = shell(
+        "rm", "run", "--analysis=probe:mean,probe:above", "--stale", "--yes"
+    )
+
+    assert status == 0
+    assert len(shell.json("ls", "run")) == 6
+    assert shell("status", "run", "--analysis=probe:mean,probe:above")[0] == 0
+
+
+def test_what_cannot_be_read_goes_with_its_analysis(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.a_file_of("entries", "*.json").write_text("{}")
+
+    assert shell("rm", "run", "--analysis=mean", "--yes")[0] == 0
+
+    assert shell.json("verify", "run")["checked"] == 0
+
+
+def test_all_must_be_said(shell: Shell) -> None:
+    status, _, err = shell("rm", "run")
+
+    assert status == 2
+    assert "name an --analysis, or say --all" in err

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from cli.conftest import Shell
+
+
+def test_nothing_computed_is_a_finding_with_what_to_type(shell: Shell) -> None:
+    status, out, _ = shell("status", "run", "--analysis=probe:mean")
+
+    assert status == 1
+    assert "missing  epochs 0, 500, 1000  never computed" in out
+    assert "artifact-store run run --analysis probe:mean  # compute 3 artifacts" in out
+
+
+def test_all_computed_is_fine(shell: Shell) -> None:
+    shell.computed("mean", "above")
+
+    status, out, _ = shell("status", "run", "--analysis=probe:mean,probe:above")
+
+    assert status == 0
+    assert "Everything is up to date." in out
+
+
+def test_an_edited_helper_is_named_with_its_line_and_epochs(shell: Shell) -> None:
+    shell.computed("mean", "above")
+    shell.edit("values / 2", "values / 3")
+
+    status, out, _ = shell("status", "run", "--analysis=probe:mean,probe:above")
+
+    assert status == 1
+    assert "probe.halved changed (modules/probe.py:8)" in out
+    assert "artifact-store why run probe:mean --epoch 0  # see what changed" in out
+    steps = shell.json("status", "run", "--analysis=probe:mean,probe:above")["steps"]
+    states = {(step["analysis"], step["state"]) for step in steps}
+    assert states == {("mean", "stale"), ("above", "fresh")}
+
+
+def test_a_comment_leaves_all_fresh(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.edit("SCALE = 2.0", "# the scale of it\nSCALE = 2.0")
+
+    assert shell("status", "run", "--analysis=probe:mean")[0] == 0

@@ -1,0 +1,128 @@
+"""What the tests of many modules share: checkpoints, runs and modules, really written."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from artifact_store import files
+from artifact_store.events import Event, listening
+
+
+class WriteCheckpoint(Protocol):
+    def __call__(
+        self,
+        path: str | Path = "run/checkpoints/checkpoint_epoch_00500.safetensors",
+        /,
+        **tensors: Any,
+    ) -> Path: ...
+
+
+class RunDirectory(Protocol):
+    def __call__(
+        self, name: str | Path = "run", epochs: Sequence[int] = (0, 500, 1000)
+    ) -> Path: ...
+
+
+WriteModule = Callable[[str, str], ModuleType]
+
+
+@pytest.fixture(autouse=True)
+def no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARTIFACT_STORE", raising=False)
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as long unwritten, as tests do not sleep."""
+    monkeypatch.setattr(files, "RACY_NS", 0)
+
+
+@pytest.fixture
+def write_checkpoint(tmp_path: Path) -> WriteCheckpoint:
+    """Saves tensors at a path below `tmp_path`; `w`, 2 x 3, if none are named."""
+
+    def write(
+        path: str | Path = "run/checkpoints/checkpoint_epoch_00500.safetensors",
+        /,
+        **tensors: Any,
+    ) -> Path:
+        whole = tmp_path / path
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        default = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
+        save_file(
+            {name: np.asarray(value) for name, value in (tensors or default).items()},
+            whole,
+        )
+        return whole
+
+    return write
+
+
+@pytest.fixture
+def checkpoint(write_checkpoint: WriteCheckpoint) -> Path:
+    """Epoch 500 of `run`: `w` is 0 ... 5, 2 x 3."""
+    return write_checkpoint()
+
+
+@pytest.fixture
+def run_directory(write_checkpoint: WriteCheckpoint, tmp_path: Path) -> RunDirectory:
+    """Writes a run; every element of `w` (2 x 3) and of `v` (4) is the epoch."""
+
+    def write(name: str | Path = "run", epochs: Sequence[int] = (0, 500, 1000)) -> Path:
+        for epoch in epochs:
+            write_checkpoint(
+                f"{name}/checkpoints/checkpoint_epoch_{epoch:05d}.safetensors",
+                w=np.full((2, 3), epoch, np.float32),
+                v=np.full(4, epoch, np.int64),
+            )
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def write_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WriteModule]:
+    """Writes and imports a module; of a name written before, the new text, as a new process would find it."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    stamps = itertools.count(1_600_000_000)
+    written: set[str] = set()
+
+    def write(name: str, body: str) -> ModuleType:
+        path = folder / f"{name}.py"
+        path.write_text(body)
+        # No two texts share a stamp, however soon one follows the other.
+        os.utime(path, (stamp := next(stamps), stamp))
+        written.add(name)
+        sys.modules.pop(name, None)
+        linecache.checkcache()
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def seen() -> Iterator[list[Event]]:
+    """Every event of the test, as it comes."""
+    events: list[Event] = []
+    with listening(events.append):
+        yield events
