@@ -156,14 +156,16 @@ class Artifact:
 
     def __repr__(self) -> str:
         arrays = ", ".join(
-            f"{a.name} {a.dtype}{list(a.shape)}" for a in self.entry.manifest.arrays
+            f"{a.name} {np.dtype(a.dtype)}{list(a.shape)}"
+            for a in self.entry.manifest.arrays
         )
         return f"<Artifact {self.label}: {arrays}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{escape(a.name)}</td><td>{escape(', '.join(a.dims))}</td>"
-            f"<td>{' × '.join(map(str, a.shape)) or 'scalar'}</td><td>{np.dtype(a.dtype)}</td><td>{a.nbytes:,}</td></tr>"
+            f"<td>{' × '.join(map(str, a.shape)) or 'scalar'}</td><td>{np.dtype(a.dtype)}</td>"
+            f"<td>{a.nbytes:,}</td></tr>"
             for a in self.entry.manifest.arrays
         )
         facts = f"key {self.key.digest.short} · output {self.output_digest.short} · {self.provenance.seconds:.3g} s"

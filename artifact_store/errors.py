@@ -634,8 +634,8 @@ class CoordinatesDiffer(ArtifactStoreError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.analysis}: the coordinate {self.dim!r} of epoch {self.epoch} is not that of the first epoch, so one "
-            "axis cannot stand for both. Return it under a name that is no dimension, or open the epochs one by one."
+            f"{self.analysis}: the coordinate {self.dim!r} of epoch {self.epoch} is not that of the first epoch, so "
+            "one axis cannot stand for both. Return it under a name that is no dimension, or open the epochs one by one."
         )
 
 
@@ -711,7 +711,7 @@ class AmbiguousEntry(ArtifactStoreError, LookupError):
         self.wanted, self.found = wanted, found
 
     def __str__(self) -> str:
-        more = ", ..." if len(self.found) > 5 else ""
+        more = f" and {len(self.found) - 5} more" if len(self.found) > 5 else ""
         return (
             f"{self.wanted!r} could be any of {len(self.found)} entries: {', '.join(self.found[:5])}{more}. "
             "Name one by more of its key."

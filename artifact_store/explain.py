@@ -155,15 +155,15 @@ def _labels(inputs: Iterable[Any]) -> list[tuple[str, str]]:
 
 def _nearest(known: Sequence[Manifest], call: Call) -> Manifest:
     newest_first = sorted(known, key=lambda one: one.provenance.created, reverse=True)
-    return min(newest_first, key=lambda one: sum(_differ(one, call)))
+    return min(newest_first, key=lambda one: _differ(one, call))
 
 
 def _differ(manifest: Manifest, call: Call) -> tuple[bool, ...]:
-    """Which parts of a key are not as they were."""
+    """Which parts of a key are not as they were; the more a part has to do with what was asked, the earlier."""
     then, inputs = manifest.provenance, [one.digest for one in call.inputs]
     return (
-        then.params != call.params,
         [one.digest for one in then.inputs] != inputs,
+        then.params != call.params,
         then.closure != call.closure.digest.hex,
         then.environment != call.environment,
     )

@@ -113,10 +113,10 @@ def door_label(label: str, params: Mapping[str, Any], exactly: bytes) -> str:
     named = [f"{name}={_in_a_name(value)}" for name, value in params.items()]
     name = ",".join([label, *named])
     safe = _UNSAFE.sub("-", name).lstrip(".")
-    if safe == name and len(name.encode()) <= _DOOR_LENGTH:
+    if safe and safe == name and len(name.encode()) <= _DOOR_LENGTH:
         return name
     short = safe.encode()[: _DOOR_LENGTH - 13].decode(errors="ignore")
-    exact = name.encode("utf-8", "surrogateescape")
+    exact = name.encode("utf-8", "surrogatepass")
     return f"{short}-{digest_of('door', exact, exactly).short}"
 
 

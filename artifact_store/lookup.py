@@ -22,7 +22,7 @@ def entry_meant(store: Store, wanted: str) -> Manifest:
     NoSuchEntry
         There is none.
     AmbiguousEntry
-        There are several, and none of them is today's.
+        There are several.
     """
     analysis, at, label = wanted.partition("@")
     door = Path(Layout(store.location).door(analysis, label) if at else wanted)
@@ -36,27 +36,40 @@ def entry_meant(store: Store, wanted: str) -> Manifest:
     if not found and not at:
         keys = [key for key in store.keys() if key.digest.hex.startswith(wanted)]
         if len(keys) > 1:
-            raise AmbiguousEntry(wanted, tuple(_described(key) for key in keys))
+            names = tuple(f"{key.digest.short} {key.analysis}" for key in keys)
+            raise AmbiguousEntry(wanted, names)
         found = [read_manifest(store, key) for key in keys]
     if len(found) > 1:
-        raise AmbiguousEntry(wanted, tuple(_described(key_of(one)) for one in found))
+        raise AmbiguousEntry(wanted, tuple(map(_described, found)))
     if not found:
         raise NoSuchEntry(wanted, store.location)
     return found[0]
 
 
 def _behind(door: Path, store: Store) -> list[Manifest]:
-    """The newest entry whose data a door leads to."""
+    """The entries that a door may stand for: of each params, the newest."""
     group = group_at(door)
     if group is None:
         return []
     analysis = door.absolute().parent.name if door.is_symlink() else None
     same = [one for one in store.manifests(analysis) if one.output == group.name]
-    return sorted(same, key=lambda one: one.provenance.created)[-1:]
+    # Equal results share their data, so that the data alone do not say whose door it is.
+    fitting = [one for one in same if _fits(one, door.name)] or same
+    fitting.sort(key=lambda one: one.provenance.created)
+    return list({str(one.provenance.params): one for one in fitting}.values())
 
 
-def _described(key: Key) -> str:
-    return f"{key.digest.short} ({key.analysis})"
+def _fits(manifest: Manifest, door: str) -> bool:
+    of, *params = door.split(",")
+    made = manifest.provenance
+    shown = {f"{name}={record.shown}" for name, record in made.params.items()}
+    return set(params) <= shown and any(of.endswith(one.label) for one in made.inputs)
+
+
+def _described(manifest: Manifest) -> str:
+    params = manifest.provenance.params.items()
+    given = ", ".join(f"{name}={record.shown}" for name, record in params)
+    return f"{manifest.key[:12]} {manifest.analysis}({given})"
 
 
 def key_of(manifest: Manifest) -> Key:
@@ -83,8 +96,9 @@ def read_manifest(store: Store, key: Key) -> Manifest:
 
 
 def doors_of(store: Store, manifest: Manifest) -> tuple[Path, ...]:
-    """The readable names of an entry's data."""
+    """The readable names of an entry's data; where equal results share them, only its own."""
     layout = Layout(store.location)
     group = os.path.realpath(layout.group(manifest.output))
     doors = Path(layout.door(manifest.analysis, "")).glob("*")
-    return tuple(sorted(door for door in doors if os.path.realpath(door) == group))
+    found = sorted(door for door in doors if os.path.realpath(door) == group)
+    return tuple([door for door in found if _fits(manifest, door.name)] or found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from artifact_store.keys import Key
 from artifact_store.lookup import key_of
@@ -28,6 +28,12 @@ def is_stale(
         or then.environment != environment
         or any(contents.get(one.label, one.digest) != one.digest for one in then.inputs)
     )
+
+
+def is_made_of(manifest: Manifest, names: Collection[str]) -> bool:
+    """Whether one of the inputs of an entry has one of these digests or labels."""
+    inputs = manifest.provenance.inputs
+    return any(one.digest in names or one.label in names for one in inputs)
 
 
 def freed_by(store: Store, keys: Iterable[Key]) -> int:

@@ -39,7 +39,7 @@ class Stackable(Protocol):
     """An analysis, seen from below."""
 
     def series(
-        self, run: Run, array: str | None = None, /, **params: Any
+        self, run: Run, array: str | None = None, **params: Any
     ) -> xarray.DataArray: ...
 
 

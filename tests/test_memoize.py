@@ -6,17 +6,18 @@ import os
 import pickle
 import shutil
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
+from joblib.externals import cloudpickle
 
 from artifact_store import Artifact, Checkpoint, File, Run, analysis, errors
 from artifact_store.errors import (
@@ -302,10 +303,6 @@ def test_key_and_explain_compute_nothing(checkpoint: Path, calls: Calls) -> None
 def test_a_label_cannot_be_read_inside_an_analysis(
     checkpoint: Path, label: str
 ) -> None:
-    @analysis(ignore=("label",))
-    def reads(checkpoint: Checkpoint, label: str) -> Any:
-        return checkpoint[str(vars(Checkpoint)[label].fget(checkpoint))]
-
     @analysis
     def reads_path(checkpoint: Checkpoint) -> Any:
         return len(str(checkpoint.path))
@@ -572,8 +569,9 @@ def test_calls_with_odd_params_have_doors_of_their_own(checkpoint: Path) -> None
     def odd(checkpoint: Checkpoint, text: Any) -> Any:
         return len(str(text))
 
-    texts = ["a b", "a-b", "a/b", "../../up", "x" * 300, "x" * 301, "", ".", "ü", "\0"]
-    texts += [1, "1", True, "True", np.arange(2000), np.arange(2000) + (np.arange(2000) == 999)]  # type: ignore[list-item] # fmt: skip
+    texts: list[Any] = ["a b", "a-b", "a/b", "../../up", "x" * 300, "x" * 301, "", ".", "ü", "\0"]
+    long = np.arange(2000)
+    texts += [1, "1", True, "True", long, long + (long == 999)]
     for text in texts:
         odd(Checkpoint(checkpoint), text)
     names = doors(checkpoint.parents[1], "odd")
@@ -600,9 +598,8 @@ def test_methods_are_refused() -> None:
             def method(checkpoint: Checkpoint) -> Any: ...  # noqa: N805
 
     assert isinstance(caught.value.__cause__, MethodRefused)
-    for bound in ("text".upper, doubled.key):
-        with pytest.raises(BadDeclaration, match="method|identifier|cannot"):
-            analysis(bound)  # type: ignore[call-overload]
+    with pytest.raises(BadDeclaration, match="method"):
+        analysis(doubled.key)
 
 
 def test_generators_and_coroutines_are_refused() -> None:
@@ -743,29 +740,31 @@ def test_a_result_that_cannot_be_kept_is_returned_with_a_warning_wherever_it_fai
     name: str,
     code: int,
 ) -> None:
-    path = write_checkpoint()
-    for when in range(20):
-        root = path.parents[1] / "artifacts"
+    one = Checkpoint(write_checkpoint())
+    root = one.path.parents[1] / "artifacts"
+    messages = []
+    for when in range(60):
         shutil.rmtree(root, ignore_errors=True)
-        failed = None
-        with monkeypatch.context() as patch:
+        with monkeypatch.context() as patch, warnings.catch_warnings(
+            record=True
+        ) as warned:
+            warnings.simplefilter("always")
             fail_at(patch, name, code, when)
-            try:
-                mean(Checkpoint(path), calls=calls)
-            except NotStored as warning:
-                failed = str(warning)
-            with pytest.warns() if failed else pytest.MonkeyPatch.context():  # type: ignore[attr-defined]
-                result = mean(Checkpoint(path), calls=calls)
+            result = mean(one, calls=calls)
         assert result["mean"] == 2.5 and result["w"].tolist()[1] == [3.0, 4.0, 5.0]
         assert not result["w"].flags.writeable
         assert list(root.glob(".store/staging/*")) == []
-        assert failed is None or os.strerror(code) in failed
-        for artifact in filter(None, [mean.find(Checkpoint(path), calls=calls)]):
-            assert artifact.numpy()["mean"] == 2.5
-        assert mean(Checkpoint(path), calls=calls)["mean"] == 2.5
-        if failed is None:
+        # Either nothing is there, or all of it.
+        found = mean.find(one, calls=calls)
+        assert (found is None) == bool(warned)
+        assert mean(one, calls=calls)["mean"] == 2.5
+        messages += [str(one.message) for one in warned]
+        if not warned:
             break
-    assert 2 <= when < 19  # it failed at several places, and at last nowhere
+
+    # It failed at several places, and at last nowhere.
+    assert len(messages) == when > 1
+    assert all(os.strerror(code) in message for message in messages)
 
 
 def test_artifact_raises_with_the_result_where_it_cannot_be_kept(
@@ -814,7 +813,7 @@ def test_corruption_in_a_store_that_cannot_be_written_is_no_failure_either(
         assert mean(Checkpoint(checkpoint), calls=calls)["w"][0, 0] == 0.0
 
 
-@pytest.mark.parametrize("name", ["value/zarr.json", "value/c.0.0"])
+@pytest.mark.parametrize("name", ["value/zarr.json", "value/c.0"])
 def test_what_only_decoding_brings_to_light_is_set_aside_and_computed_again(
     checkpoint: Path, name: str, seen: list[Event], calls: Calls
 ) -> None:
@@ -927,7 +926,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
 
 
 def every_error() -> list[type[ArtifactStoreError]]:
-    kinds, found = [ArtifactStoreError], []
+    kinds, found = ArtifactStoreError.__subclasses__(), []
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
@@ -949,7 +948,7 @@ def test_every_error_survives_the_trip_from_a_worker(
     again = pickle.loads(pickle.dumps(error))
 
     assert type(again) is kind and vars(again) == vars(error)
-    assert str(again) == str(error) and (str(error) or kind is ArtifactStoreError)
+    assert str(again) == str(error) and str(error)
 
 
 # Code

@@ -14,10 +14,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from artifact_store._version import __version__
-from artifact_store.cli import du, ls, plan, rm, run, show, status, verify, why
+from artifact_store.cli.du import add_to as add_du
+from artifact_store.cli.ls import add_to as add_ls
+from artifact_store.cli.plan import add_to as add_plan
+from artifact_store.cli.rm import add_to as add_rm
+from artifact_store.cli.run import add_to as add_run
+from artifact_store.cli.show import add_to as add_show
+from artifact_store.cli.status import add_to as add_status
+from artifact_store.cli.verify import add_to as add_verify
+from artifact_store.cli.why import add_to as add_why
 from artifact_store.errors import ArtifactStoreError
 
-_VERBS: Final = (status, plan, run, why, ls, show, verify, du, rm)
+# In the order in which one meets them.
+_VERBS: Final = (
+    *(add_status, add_plan, add_run, add_why),
+    *(add_ls, add_show, add_verify, add_du, add_rm),
+)
 
 ERROR: Final = 2
 # What a shell reports for a process that SIGINT or SIGPIPE ended.
@@ -66,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in _VERBS:
-        verb.add_to(verbs)
+    for add_verb in _VERBS:
+        add_verb(verbs)
     return parser
 
 

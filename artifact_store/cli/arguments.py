@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from artifact_store.layout import ARTIFACTS, HIDDEN
 from artifact_store.manifests import Manifest
+from artifact_store.pipeline import offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
 
 # In quotes: generic for the type checker alone.
@@ -116,6 +117,15 @@ def epochs_in(run: Run, asked: Epochs | None) -> list[int] | None:
             run[first]  # which says what is nearest
         found.update(dict.fromkeys(within))
     return sorted(found)
+
+
+def analyses_in(arguments: argparse.Namespace) -> list[str] | None:
+    """The names of the analyses that were asked for; `None` for all that are offered."""
+    import_from_here()
+    names: list[str] | None = arguments.analysis
+    if names is None and not offered():
+        arguments.parser.error("no installed package offers any: name an --analysis")
+    return names
 
 
 def import_from_here() -> None:

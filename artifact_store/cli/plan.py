@@ -10,8 +10,8 @@ from artifact_store.cli.arguments import (
     add_epochs,
     add_run,
     add_verb,
+    analyses_in,
     epochs_in,
-    import_from_here,
     run_at,
 )
 from artifact_store.cli.printing import (
@@ -37,10 +37,9 @@ def add_to(verbs: Verbs) -> None:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    import_from_here()
     run = run_at(arguments.run, arguments.pattern)
     epochs = epochs_in(run, arguments.epochs)
-    planned = AnalysisPipeline(run).plan(arguments.analysis, epochs)
+    planned = AnalysisPipeline(run).plan(analyses_in(arguments), epochs)
     if arguments.json:
         print_json(planned.as_dict())
         return 0

@@ -26,9 +26,8 @@ from artifact_store.cli.printing import (
 from artifact_store.keys import Key
 from artifact_store.layout import home_of_run
 from artifact_store.lookup import key_of
-from artifact_store.manifests import Manifest
 from artifact_store.pipeline import analysis_named, offered
-from artifact_store.retention import freed_by, is_stale
+from artifact_store.retention import freed_by, is_made_of, is_stale
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -76,53 +75,45 @@ def rm(arguments: argparse.Namespace) -> int:
 
 
 def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
-    names, known = arguments.analysis, {key_of(one): one for one in store.manifests()}
-    found = [key for key, one in known.items() if goes_by(one, names)]
+    names = arguments.analysis
+    known = {key_of(one): one for one in store.manifests()}
+    found = {key: one for key, one in known.items() if goes_by(one, names)}
     if arguments.epoch is not None:
         run = run_at(arguments.run)
         checkpoint = run[arguments.epoch]
         same = {checkpoint.identify(store).hex}
         same |= {checkpoint.label} if _is_of(store, run) else set()
-        found = [
-            key
-            for key in found
-            if any(
-                {one.digest, one.label} & same for one in known[key].provenance.inputs
-            )
-        ]
+        found = {key: one for key, one in found.items() if is_made_of(one, same)}
     if arguments.stale:
-        return [key for key in found if known[key] in _stale(arguments, store, known)]
-    if arguments.epoch is None:
+        now, contents = _today(arguments, store)
+        found = {
+            key: one
+            for key, one in found.items()
+            if one.analysis in now and is_stale(one, *now[one.analysis], contents)
+        }
+    elif arguments.epoch is None:
         # Of those that cannot be read, no more is known than the analysis.
-        found += [
-            key
-            for key in store.keys()
-            if key not in known and key.analysis in (names or [key.analysis])
-        ]
-    return found
+        wanted = {
+            key for key in store.keys() if key.analysis in (names or [key.analysis])
+        }
+        return [*found, *sorted(wanted - known.keys(), key=str)]
+    return list(found)
 
 
-def _stale(
-    arguments: argparse.Namespace, store: Store, known: dict[Key, Manifest]
-) -> list[Manifest]:
+def _today(
+    arguments: argparse.Namespace, store: Store
+) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """Code and declaration of each analysis, and the content of each checkpoint, as they are now."""
     import_from_here()
-    names = arguments.analysis
+    names, run = arguments.analysis, run_at(arguments.run)
     analyses = [analysis_named(name) for name in names] if names else offered()
-    run = run_at(arguments.run)
-    contents = (
-        {one.label: one.identify(store).hex for one in run.values()}
-        if _is_of(store, run)
-        else {}
-    )
     now = {
         one.__name__: (one.closure.digest.hex, one.declaration.environment)
         for one in analyses
     }
-    return [
-        one
-        for one in known.values()
-        if one.analysis in now and is_stale(one, *now[one.analysis], contents)
-    ]
+    if not _is_of(store, run):
+        return now, {}
+    return now, {one.label: one.identify(store).hex for one in run.values()}
 
 
 def _is_of(store: Store, run: Run) -> bool:

@@ -11,8 +11,8 @@ from artifact_store.cli.arguments import (
     add_epochs,
     add_run,
     add_verb,
+    analyses_in,
     epochs_in,
-    import_from_here,
     run_at,
 )
 from artifact_store.cli.printing import (
@@ -44,12 +44,11 @@ def add_to(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    import_from_here()
     along = run_at(arguments.run, arguments.pattern)
     epochs = epochs_in(along, arguments.epochs)
     pipeline = AnalysisPipeline(along)
     try:
-        outcome = pipeline.run(arguments.analysis, epochs, arguments.jobs)
+        outcome = pipeline.run(analyses_in(arguments), epochs, arguments.jobs)
     except PipelineFailed as failed:
         assert isinstance(failed.outcome, Outcome)
         outcome = failed.outcome
@@ -77,7 +76,7 @@ def _print(outcome: Outcome, run: Run) -> None:
             hit,
             text((failed, "red" if failed != "0" else "")),
             duration(seconds) if seconds else "",
-            size(nbytes),
+            size(nbytes) if group else "",
             near(doors),
         )
     out(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from artifact_store.cli.arguments import (
@@ -11,7 +12,7 @@ from artifact_store.cli.arguments import (
     add_analyses,
     add_run,
     add_verb,
-    import_from_here,
+    analyses_in,
     run_at,
 )
 from artifact_store.cli.printing import (
@@ -25,8 +26,11 @@ from artifact_store.cli.printing import (
     takes,
     text,
 )
+from artifact_store.errors import MissingStore
 from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.plans import STATES, Plan, count_of, epochs_in_words
+from artifact_store.runs import DEFAULT_PATTERN, Run
+from artifact_store.stores.locate import store_at
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,9 +46,8 @@ def add_to(verbs: Verbs) -> None:
 
 def status(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    import_from_here()
     run = run_at(arguments.run, arguments.pattern)
-    plan = AnalysisPipeline(run).status(arguments.analysis)
+    plan = AnalysisPipeline(run).status(analyses_in(arguments))
     if arguments.json:
         print_json(plan.as_dict())
         return 1 if plan.misses else 0
@@ -56,7 +59,7 @@ def status(arguments: argparse.Namespace) -> int:
         cells = [text(("-", "dim") if n == "0" else (n, style)) for n, style in numbers]
         counts.add_row(name, *cells)
     out(text((run.name, "bold"), span), "", counts, *causes(plan), "")
-    out(*_next(plan, arguments))
+    out(*_next(plan, arguments), *_unseen(run, plan))
     return 1 if plan.misses else 0
 
 
@@ -65,14 +68,28 @@ def _next(plan: Plan, arguments: argparse.Namespace) -> Iterator[Text]:
     if not plan.misses:
         yield text(("Everything is up to date.", "green"))
         return
-    named = arguments.analysis or ()
-    options = ("--analysis", ",".join(named)) if named else ()
+    run, named = arguments.run, arguments.analysis or ()
+    pattern = ("--pattern", arguments.pattern)
+    given = pattern if arguments.pattern != DEFAULT_PATTERN else ()
+    which = ("--analysis", ",".join(named)) if named else ()
     does = f"compute {count(len(plan.misses), 'artifact')}{takes(plan.seconds)}"
-    yield command(does, "run", arguments.run, *options)
-    for step in plan.misses:
-        if step.state == "stale":
-            same = [one for one in named if one.rpartition(":")[2] == step.analysis]
-            epoch = () if step.epoch is None else ("--epoch", str(step.epoch))
-            asked = (arguments.run, *(same or [step.analysis]), *epoch)
-            yield command("see what changed", "why", *asked)
-            return
+    yield command(does, "run", run, *which, *given)
+    stale = next((step for step in plan.misses if step.state == "stale"), None)
+    if stale is not None:
+        same = [one for one in named if one.rpartition(":")[2] == stale.analysis]
+        epoch = () if stale.epoch is None else ("--epoch", str(stale.epoch))
+        asked = (*(same or [stale.analysis]), *epoch)
+        yield command("see what changed", "why", run, *asked, *given)
+
+
+def _unseen(run: Run, plan: Plan) -> Iterator[Text]:
+    """What else is stored: analyses that nobody offers are looked at only if they are named."""
+    seen = plan.by_analysis()
+    with suppress(MissingStore):
+        stored = [
+            (m.analysis, m.provenance.function) for m in store_at(run.path).manifests()
+        ]
+        others = sorted({function for name, function in stored if name not in seen})
+        if others:
+            yield text("")
+            yield text((f"Also stored, and not looked at: {', '.join(others)}", "dim"))

@@ -9,162 +9,196 @@ from __future__ import annotations
 import functools
 import logging
 import operator
+import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
-from artifact_store.encoding import encode, type_name
-from artifact_store.errors import Unencodable, UnresolvedDependency
+import numpy as np
 
-_TYPE_EXPRESSIONS = (types.GenericAlias, types.UnionType, typing.TypeVar, type(typing.List[int]), type(typing.Union[int, str]), type(typing.Any))  # fmt: skip  # noqa: E501
-_GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
-_DESCRIPTORS = (staticmethod, classmethod)
-_SINGLE_DISPATCH = frozenset({"register", "dispatch", "registry"})
+from artifact_store.closures.guards import is_dispatched, slots_of
+from artifact_store.closures.installed import installed_name
+from artifact_store.closures.origins import FirstParty, is_compiled
+from artifact_store.closures.resolve import Label
+from artifact_store.encoding import encode, has_encoding, type_name
+from artifact_store.errors import Unencodable
+
+DECLARE = "Declare what decides the result: @analysis(depends_on=(function, value, ...))."
+NAME_OR_DECLARE = f"Name what is used, as in module.function. Or: {DECLARE}"
+_MAKE_PLAIN = (
+    "Make it of plain values (of a path, File(path) is the content and str(path) the name), "
+    f"or build it inside the function. Or: {DECLARE}"
+)  # fmt: skip
 
 
 class Book(Protocol):
-    """Numbers the user's code and names everybody else's."""
+    """Numbers the user's code, names everybody else's, and notes what cannot be known."""
 
+    @property
+    def ours(self) -> FirstParty: ...
     def number(self, code: Any) -> int: ...
-    def is_ours(self, code: Any) -> bool: ...
     def external(self, module: str, name: str) -> bytes: ...
+    def within(self, analysis: Any, declared: Any) -> AbstractContextManager[None]: ...
+    def unresolved(self, place: str, what: str, advice: str) -> bytes: ...
 
 
 @dataclass(slots=True)
 class Describer:
-    """Describes one value and everything in it; `place` is where it is referred to."""
+    """Describes one value and everything in it; `place` is where it is referred to, `spelled` how."""
 
     book: Book
     place: str
+    spelled: str
     _open: list[int] = field(default_factory=list)
+    _libraries: int = 0
 
     def describe(self, value: Any) -> bytes:
-        """Canonical bytes of `value`.
-
-        Raises
-        ------
-        UnresolvedDependency
-            It, or something in it, has no canonical form.
-        """
+        """Canonical bytes of `value`; what has none is noted in the book."""
+        named = Label("sys", "modules") if value is sys.modules else value
         try:
-            return encode(value, self._beyond_plain)
+            return encode(named, self._beyond_plain)
         except Unencodable as error:
-            raise UnresolvedDependency(self.place, f"it depends on a {error.found}, whose content is not known",
-                "Make it a plain constant, build it inside the function, or declare what decides the result with "
-                "@analysis(depends_on=(...,)).") from None  # fmt: skip
+            return self._opaque(error.found)
 
     def _beyond_plain(self, value: Any) -> bytes | None:
-        """What an analysis, code, a wrapper or an instance is; `None` for what has an encoding or is refused."""
+        """What an analysis, code, a wrapper or an instance is; `None` for what has an encoding of its own."""
         if hasattr(type(value), "__closure_parts__"):
-            return self._parts("analysis", value.__closure_parts__())
-        if isinstance(value, FunctionType):
-            return self._function(value)
-        if isinstance(value, type):
-            return (
-                self._number(value) if self.book.is_ours(value) else self._named(value)
-            )
+            parts = value.__closure_parts__()
+            with self.book.within(value, parts[1]):
+                return self._parts("analysis", parts)
+        if isinstance(value, Label):
+            return self._external(value.package, value.name)
         if isinstance(value, ModuleType):
             return self._module(value)
-        return self._wrapper(value) or self._instance(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, FunctionType):
+            return self._function(value)
+        if self.book.ours.has(type(value)):
+            return self._instance(value)
+        return self._of_a_library(value)
 
-    def _function(self, value: FunctionType) -> bytes:
-        if self.book.is_ours(value):
-            return self._number(value)
-        module = str(value.__globals__.get("__name__", ""))
-        name = self.book.external(module, value.__code__.co_qualname)
-        if _SINGLE_DISPATCH <= vars(value).keys():
-            registry = value.registry  # type: ignore[attr-defined]
-            return self._parts(
-                "dispatch",
-                [
-                    part
-                    for kind in _by_name(registry)
-                    for part in (kind, registry[kind])
-                ],
-            )
-        # A decorator of an installed package: what it wraps, and the plain values it was made with.
-        wrapped = [vars(value)["__wrapped__"]] if "__wrapped__" in vars(value) else []
-        held = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
-        followed = [one for one in held if self._is_our_code(one) or _is_plain(one)]
-        return (
-            self._parts("function", [name, *wrapped, *followed])
-            if wrapped or followed
-            else name
+    def _module(self, value: ModuleType) -> bytes:
+        if not self.book.ours.has(value):
+            return self._external(value.__name__, "")
+        if is_compiled(value.__name__):
+            return self._compiled(value.__name__)
+        return self._unresolved(
+            f"uses the module {value.__name__} as a value, so anything in it may be reached",
+            NAME_OR_DECLARE,
         )
 
-    def _wrapper(self, value: Any) -> bytes | None:
-        if isinstance(value, functools.partial):
-            return self._parts(
-                "partial",
-                [value.func, value.args, tuple(sorted(value.keywords.items()))],
-            )
-        if isinstance(value, MethodType):
-            return self._parts("method", [value.__self__, value.__func__])
-        if isinstance(value, _DESCRIPTORS):
-            return self._parts(type(value).__name__, [value.__func__])
-        if isinstance(value, property):
-            return self._parts("property", [value.fget, value.fset, value.fdel])
-        if isinstance(value, functools.cached_property):
-            return self._parts("cached_property", [value.func])
-        if isinstance(value, functools.partialmethod):
-            return self._parts(
-                "partialmethod",
-                [value.func, value.args, tuple(sorted(value.keywords.items()))],
-            )
-        if isinstance(value, _GETTERS):
-            return self._parts(type(value).__name__, [*value.__reduce__()[1]])
-        if isinstance(value, types.MappingProxyType):
-            return self._parts("mappingproxy", [dict(value)])
-        if callable(value) and hasattr(value, "__wrapped__"):
-            made_with = (
-                value.cache_parameters() if hasattr(value, "cache_parameters") else None
-            )
-            return self._parts(type_name(value), [made_with, value.__wrapped__])
-        return None
+    def _class(self, value: type) -> bytes:
+        if not self.book.ours.has(value):
+            name = installed_name(value, self.book.ours.has_module)
+            if name is not None or not value.__flags__ & _HEAP:
+                return self._external(*name or (value.__module__, value.__qualname__))
+            # Made at run time by an installed package, for someone who asked for just this class.
+        elif is_compiled(value.__module__):
+            return self._compiled(value.__module__)
+        return self._number(value)
 
-    def _instance(self, value: Any) -> bytes | None:
-        if type(value) is object:
-            return b"object"
-        if isinstance(value, _TYPE_EXPRESSIONS):
-            return b"type " + repr(value).encode()
+    def _function(self, value: FunctionType) -> bytes:
+        if self.book.ours.has(value):
+            return self._number(value)
+        if is_dispatched(value):
+            registry = vars(value)["registry"].items()
+            return self._parts("dispatch", sorted(registry, key=_by_name))
+        name = installed_name(value, self.book.ours.has_module)
+        if name is not None:
+            return self._external(*name)
+        # Made by an installed package at run time, as decorators do: what it is, and what it was made with.
+        module = str(value.__globals__.get("__name__"))
+        code = self._external(module, value.__code__.co_qualname)
+        held = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+        kept = vars(value).get("__wrapped__")
+        return self._made_of("function", [code, kept, *held, value.__defaults__, value.__kwdefaults__])  # fmt: skip
+
+    def _of_a_library(self, value: Any) -> bytes | None:
+        """An instance of an installed class; `None` if it has an encoding."""
+        for kind, parts in _WRAPPERS.items():
+            if isinstance(value, kind):
+                return self._parts(kind.__name__, parts(value))
+        if has_encoding(value):
+            return None
         if isinstance(value, logging.Logger):
-            return self.book.external("logging", "Logger")
-        if self.book.is_ours(type(value)):
-            return self._state(value)
-        return self._named(value)
+            return self._external("logging", "Logger")
+        module = str(getattr(value, "__module__", ""))
+        if is_compiled(module) and self.book.ours.has_module(module):
+            return self._compiled(module)
+        name = installed_name(value, self.book.ours.has_module)
+        if name is not None:
+            return self._external(*name)
+        if isinstance(value, _METHODS) and not isinstance(value.__self__, ModuleType):
+            return self._parts("method", [value.__self__, getattr(value, "__func__", value.__name__)])  # fmt: skip
+        if isinstance(value, _DESCRIPTORS):
+            return self._parts("descriptor", [value.__objclass__, value.__name__])
+        if type(value).__module__ in ("typing", "typing_extensions", "types"):
+            return self._type_expression(value)
+        return self._wrapper(value)
 
-    def _state(self, value: Any) -> bytes:
-        """An instance of a class of the user's: the class, and the attributes it holds now."""
+    def _type_expression(self, value: Any) -> bytes:
+        origin, args = typing.get_origin(value), typing.get_args(value)
+        if origin is None:
+            return b"type " + repr(value).encode()
+        return self._parts("type", [origin, args])
+
+    def _wrapper(self, value: Any) -> bytes:
+        """What an installed class made of first-party code is known by what it holds; anything else is refused."""
+        kind = self._external(type(value).__module__, type(value).__qualname__)
+        if type(value) is object:
+            return kind
+        held = getattr(value, "__dict__", {})
+        if callable(value) and hasattr(value, "__wrapped__"):
+            made_with = getattr(value, "cache_parameters", dict)()
+            return self._parts("wrapper", [kind, made_with, value.__wrapped__])
+        if held and (self._libraries or any(map(self._is_our_code, held.values()))):
+            return self._made_of("object", [kind, *sorted(held.items())])
+        return self._opaque(type_name(value))
+
+    def _made_of(self, kind: str, parts: Iterable[Any]) -> bytes:
+        """What a library made of `parts`; of its own objects among them, only attributes can be known."""
+        if self._libraries > 20:
+            return self._opaque("web of objects")
+        self._libraries += 1
+        try:
+            return self._parts(kind, parts)
+        finally:
+            self._libraries -= 1
+
+    def _instance(self, value: Any) -> bytes:
+        """An instance of a class of the user's: the class, and what it holds now."""
         if id(value) in self._open:
             return b"cycle %d" % self._open.index(id(value))
         self._open.append(id(value))
         try:
-            return self._parts("instance", [type(value), *_attributes(value)])
+            if isinstance(value, Enum):
+                return self._parts("instance", [type(value), value.name, value.value])
+            held = [_attributes(value), *self._content(value)]
+            return self._parts("instance", [type(value), *held])
         finally:
             self._open.pop()
 
-    def _named(self, value: Any) -> bytes | None:
-        """Whatever an installed module holds under its own name is known by that name."""
-        name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-        module = getattr(value, "__module__", None) or type(value).__module__
-        if isinstance(name, str) and (
-            isinstance(value, type | BuiltinFunctionType) or callable(value)
-        ):
-            return self.book.external(str(module), name)
-        return None
+    def _content(self, value: Any) -> Iterator[Any]:
+        """What an instance holds as one of a built-in or installed class, from which its own class derives."""
+        for base, plain in _CONTENTS.items():
+            if isinstance(value, base):
+                yield plain(value)
+                return
+        if has_encoding(value) and not hasattr(type(value), "__dataclass_fields__"):
+            yield encode(value)
 
-    def _module(self, value: ModuleType) -> bytes:
-        if self.book.is_ours(value):
-            raise UnresolvedDependency(
-                self.place,
-                f"it uses the module {value.__name__} as a value, so anything in it may be reached",
-                "Name what is used, as in module.function, or declare it with @analysis(depends_on=(...,)).",
-            )
-        return self.book.external(value.__name__, "")
+    def _external(self, module: str, name: str) -> bytes:
+        if (module, name) in _DYNAMIC:
+            return self._unresolved("can reach any name there is", DECLARE)
+        return self.book.external(module, name)
 
     def _number(self, code: Any) -> bytes:
         return b"member %d" % self.book.number(code)
@@ -173,38 +207,76 @@ class Describer:
         return encode((kind, *parts), self._beyond_plain)
 
     def _is_our_code(self, value: Any) -> bool:
-        return isinstance(value, FunctionType | type) and self.book.is_ours(value)
+        return isinstance(value, FunctionType | type) and self.book.ours.has(value)
+
+    def _compiled(self, module: str) -> bytes:
+        return self._unresolved(f"is of {module}, which is compiled and has no source", DECLARE)  # fmt: skip
+
+    def _opaque(self, kind: str) -> bytes:
+        return self._unresolved(f"holds a {kind}, whose content is not known", _MAKE_PLAIN)  # fmt: skip
+
+    def _unresolved(self, problem: str, advice: str) -> bytes:
+        return self.book.unresolved(self.place, f"`{self.spelled}` {problem}", advice)
 
 
-def _attributes(value: Any) -> list[Any]:
-    if isinstance(value, Enum):
-        return [value.name, value.value]
-    if isinstance(value, tuple):
-        return list(value)
-    slots = [
-        name
-        for kind in type(value).__mro__
-        for name in _names(vars(kind).get("__slots__", ()))
-    ]
-    held = {
-        name: getattr(value, name)
-        for name in slots
-        if hasattr(value, name) and not name.startswith("__")
-    }
-    items = (
-        value.items()
-        if isinstance(value, Mapping)
-        else value if isinstance(value, list | set | frozenset) else ()
-    )
-    return [dict(sorted((held | getattr(value, "__dict__", {})).items())), list(items)]
+# Known by their name alone, these would hide what they lead to.
+_DYNAMIC = frozenset({
+    ("builtins", "eval"), ("builtins", "exec"), ("builtins", "globals"), ("builtins", "__import__"), ("sys", "modules"),
+    ("importlib", "import_module"), ("importlib", "__import__"), ("pkgutil", "resolve_name"),
+    ("runpy", "run_path"), ("runpy", "run_module"),
+})  # fmt: skip
+
+_HEAP = 1 << 9  # Set in `__flags__` of types that were made at run time.
+_DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
+
+# What the standard library wraps code in, and what that was made of.
+_WRAPPERS: dict[type, Callable[[Any], Iterable[Any]]] = {
+    functools.partial: lambda v: (v.func, v.args, sorted(v.keywords.items())),
+    functools.partialmethod: lambda v: (v.func, v.args, sorted(v.keywords.items())),
+    functools.cached_property: lambda v: (v.func,),
+    functools.singledispatchmethod: lambda v: sorted(v.dispatcher.registry.items(), key=_by_name),
+    staticmethod: lambda v: (v.__func__,),
+    classmethod: lambda v: (v.__func__,),
+    property: lambda v: (v.fget, v.fset, v.fdel),
+    operator.itemgetter: lambda v: v.__reduce__()[1],
+    operator.attrgetter: lambda v: v.__reduce__()[1],
+    operator.methodcaller: lambda v: v.__reduce__()[1:],
+    ContextVar: lambda v: (v.name, v.get(None)),
+}  # fmt: skip
+
+# The content of an instance of a class derived from a built-in one, whatever methods it overrides.
+_CONTENTS: dict[type, Callable[[Any], Any]] = {
+    int: int.__index__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: str.__str__,
+    bytes: bytes.__bytes__,
+    bytearray: lambda v: bytes(memoryview(v)),
+    tuple: lambda v: list(tuple.__iter__(v)),
+    list: lambda v: list(list.__iter__(v)),
+    dict: lambda v: list(dict.items(v)),
+    set: lambda v: set(set.__iter__(v)),
+    frozenset: lambda v: set(frozenset.__iter__(v)),
+    deque: lambda v: [v.maxlen, *deque.__iter__(v)],
+    BaseException: lambda v: v.args,
+    np.ndarray: np.asarray,
+}
 
 
-def _names(slots: str | Iterable[str]) -> list[str]:
-    return [slots] if isinstance(slots, str) else list(slots)
+def _attributes(value: Any) -> dict[str, Any]:
+    """The attributes an instance holds, but those that it computed from the others and keeps."""
+    held = {name: getattr(value, name) for name in slots_of(type(value)) if hasattr(value, name)}  # fmt: skip
+    held |= getattr(value, "__dict__", {})
+    return {name: held[name] for name in sorted(held) if not _is_cached(type(value), name)}  # fmt: skip
 
 
-def _by_name(registry: Mapping[type, Any]) -> list[type]:
-    return sorted(registry, key=lambda kind: (kind.__module__, kind.__qualname__))
+def _is_cached(cls: type, name: str) -> bool:
+    return isinstance(getattr(cls, name, None), functools.cached_property)
+
+
+def _by_name(registered: tuple[type, Any]) -> tuple[str, str]:
+    return registered[0].__qualname__, registered[0].__module__
 
 
 def _is_set(cell: types.CellType) -> bool:
@@ -212,7 +284,3 @@ def _is_set(cell: types.CellType) -> bool:
         return cell.cell_contents is not None
     except ValueError:
         return False
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | complex | str | bytes)

@@ -41,7 +41,8 @@ class FirstParty:
         if is_cell(file):
             return True
         if file.startswith("<") or not os.path.isabs(file):
-            return self.has_module(module)
+            # Of a module that does not exist, it was made by `exec`: there is nothing else to know it by.
+            return module not in sys.modules or self.has_module(module)
         return self._has_file(file, _top(module))
 
     def has_module(self, name: str) -> bool:
@@ -52,8 +53,10 @@ class FirstParty:
         if package in sys.builtin_module_names:
             return False
         file = _file_of(module) or _file_of_package(package)
-        # What no file defines was made by hand, and nobody but the user can have done that.
-        return package != _OURSELVES if file is None else self._has_file(file, package)
+        if file is None:
+            # What no file defines was made by hand; if it ever ran Python code, by the user's.
+            return "__builtins__" in vars(module or sys.modules.get(package, sys))
+        return self._has_file(file, package)
 
     def _has_file(self, file: str, package: str) -> bool:
         return package in self.own or not (package == _OURSELVES or _is_installed(file))

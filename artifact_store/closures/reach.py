@@ -8,28 +8,26 @@ refer to one another by number, so neither file nor module is part of a closure.
 
 from __future__ import annotations
 
-import ast
-import copy
-import linecache
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
-from enum import EnumMeta
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any, Literal
 
-from artifact_store.closures.constants import Describer
-from artifact_store.closures.guards import MISSING, Guard
-from artifact_store.closures.names import Chain, Names, global_names, names_in
+from artifact_store.closures.classes import attributes_of, plain_function
+from artifact_store.closures.constants import DECLARE, Describer
+from artifact_store.closures.guards import MISSING, Guard, is_dispatched
+from artifact_store.closures.names import Names, global_names, names_in
 from artifact_store.closures.normalize import canonical
-from artifact_store.closures.resolve import Scope, resolve
+from artifact_store.closures.origins import FirstParty
+from artifact_store.closures.resolve import Label, Resolver, Scope
 from artifact_store.closures.sources import (
     Definition,
     definition_of_function,
     definitions_of_class,
-    is_first_party,
-    module_file,
 )
+from artifact_store.closures.trees import bare_class, bare_function
 from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import shown
 from artifact_store.errors import UnresolvedDependency
@@ -84,317 +82,185 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
     SourceChanged, SourceUnavailable
         The running code has no source any more, or never had one.
     """
-    walk = _Walk(_package_of(function), declared=bool(depends_on))
-    roots = [walk.describe(root, "the analysis") for root in (function, *depends_on)]
-    members = tuple(walk.members())
-    parts = [
-        part
-        for m in members
-        for part in (bytes(m.digest), *(bytes(ref.digest) for ref in m.references))
-    ]
-    lengths = [b"%d" % len(m.references) for m in members]
+    walk = _Walk(_package_of(function))
+    with walk.within(function, depends_on):
+        roots = [walk.describe(function, "@analysis", _in_words(function))]
+        roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
+    members = walk.members()
+    walk.raise_unresolved()
+    parts = [bytes(part.digest) for one in members for part in (one, *one.references)]
+    lengths = [b"%d" % len(one.references) for one in members]
     digest = digest_of("closure", *roots, *lengths, *parts)
-    return Closure(digest, members, tuple(sorted(walk.packages)), walk.guard)
+    return Closure(digest, tuple(members), tuple(sorted(walk.packages)), walk.guard)
 
 
 def _package_of(function: Any) -> str:
-    while not hasattr(function, "__module__") or hasattr(function, "func"):
+    while hasattr(function, "func"):
         function = function.func
-    return str(function.__module__).partition(".")[0]
+    return str(getattr(function, "__module__", "")).partition(".")[0]
 
 
 class _Walk:
     """Numbers functions and classes as they are met, and says of each what it is and refers to."""
 
-    def __init__(self, package: str, *, declared: bool) -> None:
+    def __init__(self, package: str) -> None:
         self.guard = Guard()
         self.packages: set[str] = set()
-        # An analysis that was installed is still its author's code, so its own package is always first-party.
-        self._own = frozenset({package}) - {"__main__", __name__.partition(".")[0]}
-        self._declared = declared
+        self.ours = FirstParty(frozenset({package}) - {__name__.partition(".")[0]})
+        self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
+        self._begun = self._root_is_called = False
+        # Who reaches whom (members by number, analyses by identity), what is unresolved where, who declared that.
+        self._at: int = -1
+        self._reached: dict[int, set[int]] = {}
+        self._unresolved: list[tuple[int, UnresolvedDependency]] = []
+        self._declaring: set[int] = set()
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> list[Member]:
         """Every member in the order met; describing one may meet more."""
-        for met in self._met:
-            yield (
-                self._function(met)
-                if isinstance(met, FunctionType)
-                else self._class(met)
-            )
+        self._begun, members = True, list[Member]()
+        self._describe_met(members)
+        if self._root_is_called and isinstance(self._met[0], FunctionType):
+            # The defaults of the analysis are params, except where its own code relies on them.
+            self._at = 0
+            defaults = self._values(_defaults(self._met[0]), members[0].file)
+            members[0] = replace(members[0], references=members[0].references + tuple(defaults))  # fmt: skip
+            self._describe_met(members)
+        return members
 
-    def describe(self, value: Any, place: str) -> bytes:
+    def raise_unresolved(self) -> None:
+        """Raise the first thing unresolved that no analysis on the way to it declared."""
+        excused = set(self._declaring)
+        new = excused
+        while new:
+            new = {to for one in new for to in self._reached.get(one, ())} - excused
+            excused |= new
+        for at, error in self._unresolved:
+            if at not in excused:
+                raise error
+
+    def describe(self, value: Any, place: str, spelled: str) -> bytes:
         """What `value` is: its content if it is a constant, its number if it is code."""
-        described = Describer(self, place).describe(value)
-        self.guard.content(value)
+        described = Describer(self, place, spelled).describe(value)
+        self.guard.content(value, self.ours.has)
         return described
 
     def number(self, code: Any) -> int:
         """The number of a function or class of the user's."""
-        if id(code) not in self._numbers:
-            self._numbers[id(code)] = len(self._met)
+        number = self._numbers.setdefault(id(code), len(self._met))
+        if number == len(self._met):
             self._met.append(code)
-        return self._numbers[id(code)]
-
-    def is_ours(self, code: Any) -> bool:
-        """Whether a function, class or module is first-party."""
-        if isinstance(code, FunctionType):
-            package = str(code.__globals__.get("__name__", "")).partition(".")[0]
-            return is_first_party(code.__code__.co_filename, package, self._own)
-        module = (
-            code if isinstance(code, ModuleType) else sys.modules.get(code.__module__)
-        )
-        if module is None:
-            return False
-        package = module.__name__.partition(".")[0]
-        # A module without a file is a namespace package, built in, or the `__main__` of a notebook.
-        file = module_file(module) or next(iter(getattr(module, "__path__", [])), None)
-        return (
-            package == "__main__"
-            if file is None
-            else is_first_party(file, package, self._own)
-        )
+        self._reached.setdefault(self._at, set()).add(number)
+        self._root_is_called |= number == 0 and self._begun
+        return number
 
     def external(self, module: str, name: str) -> bytes:
         """Installed code is not followed: it is known by its name, and the version of its package is recorded."""
         package = module.partition(".")[0]
-        if package not in sys.stdlib_module_names:
+        if package and package not in sys.stdlib_module_names:
             self.packages.add(package)
         return f"external {module}:{name}".encode()
 
-    def _function(self, function: FunctionType) -> Member:
+    @contextmanager
+    def within(self, analysis: Any, declared: Any) -> Iterator[None]:
+        """What is met inside is reached by way of `analysis`, which `declared` what cannot be followed."""
+        outside, self._at = self._at, -2 - id(analysis)
+        self._reached.setdefault(outside, set()).add(self._at)
+        if declared:
+            self._declaring.add(self._at)
+        try:
+            yield
+        finally:
+            self._at = outside
+
+    def unresolved(self, place: str, what: str, advice: str) -> bytes:
+        """Note what cannot be known; whether that is an error is known when all is."""
+        self._unresolved.append((self._at, UnresolvedDependency(place, what, advice)))
+        return b"unresolved " + what.encode()
+
+    def _describe_met(self, members: list[Member]) -> None:
+        while len(members) < len(self._met):
+            self._at = len(members)
+            met = self._met[self._at]
+            describe = self._function if isinstance(met, FunctionType) else self._class
+            members.append(describe(met))
+
+    def _function(self, function: Any) -> Member:
         self.guard.function(function)
         definition = definition_of_function(function)
-        is_root = function is self._met[0]
-        node = _bare_function(
-            definition.node, function.__globals__, with_defaults=not is_root
-        )
-        body = names_in([node])
-        cells = dict(
-            zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        )
-        scope = Scope(_place(definition), function.__globals__, cells, body.imports)
+        node = bare_function(definition.node, function.__globals__)
+        names = names_in([node])
         decorators = names_in(getattr(node, "decorator_list", [])).chains
-        chains = {
-            chain
-            for chain in body.chains
-            if chain[0] in cells
-            or chain[0] in body.imports
-            or chain[0] in global_names(function.__code__)
-        } | {chain for chain in decorators if chain[0] in function.__globals__}
-        unnamed = {
-            (name,) for name in cells if not any(name == chain[0] for chain in chains)
-        }
-        references = [*self._references(body, chains | unnamed, scope)]
-        if not is_root:
-            # The defaults of the analysis itself are params; those of a helper are nobody's but its own.
-            references += self._values(_defaults(function), scope)
+        looked_up = global_names(function.__code__) | {chain[0] for chain in decorators if chain[0] in function.__globals__}  # fmt: skip  # noqa: E501
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))  # fmt: skip
+        scope = Scope(definition.file, definition.line, function.__globals__, looked_up, cells, names.imports)  # fmt: skip
+        # A cell may go unnamed: `super()` has the class in one.
+        names.chains.update({(name,): definition.line for name in cells if (name,) not in names.chains})  # fmt: skip
+        references = [*self._references(names, scope)]
+        if function is not self._met[0]:
+            references += self._values(_defaults(function), scope.file)
         if "__wrapped__" in vars(function):
-            references += self._values(
-                [("__wrapped__", vars(function)["__wrapped__"])], scope
-            )
+            wrapped = self.guard.name(vars(function), "__wrapped__")
+            references += self._values([("__wrapped__", wrapped)], scope.file)
         name = f"{function.__module__}.{function.__qualname__}"
         return _member(name, [definition], [node], references)
 
     def _class(self, cls: type) -> Member:
+        self.guard.cls(cls)
         definitions = definitions_of_class(cls)
-        attributes = [
-            (name, self.guard.name(vars(cls), name))
-            for name in sorted(vars(cls))
-            if _decides(cls, name)
-        ]
-        functions = {
-            name
-            for name, value in attributes
-            if isinstance(_plain_function(value), FunctionType)
-        }
-        nodes = [_bare_class(definition.node, functions) for definition in definitions]
-        body = names_in(nodes)
-        namespace = (
-            vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
-        )
-        scope = Scope(_place(definitions[-1]), namespace, {}, body.imports)
-        known = {
-            chain
-            for chain in body.chains
-            if chain[0] in namespace and chain != (cls.__name__,)
-        }
-        references = [*self._references(body, known, scope)]
-        bases = [
-            (f"base {base.__qualname__}", base) for base in (*cls.__bases__, type(cls))
-        ]
-        references += self._values(
-            [(name, base) for name, base in bases if base not in (object, type)], scope
-        )
-        references += self._values(attributes, scope)
-        return _member(
-            f"{cls.__module__}.{cls.__qualname__}", definitions, nodes, references
-        )
+        attributes = attributes_of(cls, self.ours.has)
+        methods = {name for name, value in attributes if isinstance(plain_function(value), FunctionType)}  # fmt: skip
+        nodes = [bare_class(one.node, methods) for one in definitions]
+        names = names_in(nodes)
+        namespace = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}  # fmt: skip
+        file, line = (definitions[0].file, definitions[0].line) if definitions else ("", 0)  # fmt: skip
+        known = {chain[0] for chain in names.chains if chain[0] in namespace} - {cls.__name__}  # fmt: skip
+        scope = Scope(file, line, namespace, frozenset(known), {}, names.imports)
+        references = [*self._references(names, scope)] + self._values(attributes, file)
+        return _member(f"{cls.__module__}.{cls.__qualname__}", definitions, nodes, references)  # fmt: skip
 
-    def _references(
-        self, names: Names, chains: Iterable[Chain], scope: Scope
-    ) -> Iterator[Reference]:
-        if names.dynamic and not self._declared:
-            line, call = names.dynamic[0]
-            raise UnresolvedDependency(
-                scope.place, f"{call} can reach any name (line {line} of it)", _DECLARE
-            )
-        for chain in sorted(chains):
-            value, rest = resolve(chain, scope, self.guard)
-            spelled = ".".join(chain)
-            if value is MISSING:
-                yield Reference(
-                    "missing",
-                    spelled,
-                    digest_of("missing", spelled.encode()),
-                    "not defined",
-                )
-            elif isinstance(value, ModuleType) and not self.is_ours(value):
-                named = self.external(value.__name__, ".".join(rest))
-                yield Reference(
-                    "code",
-                    spelled,
-                    digest_of("external", named),
-                    f"{value.__name__}.{'.'.join(rest)}",
-                )
-            elif isinstance(value, ModuleType) and self._declared:
-                continue
-            else:
-                yield self._reference(spelled, value, scope)
-                if rest and isinstance(value, FunctionType) and rest[0] in vars(value):
-                    yield self._reference(
-                        f"{spelled} (attribute)", vars(value)[rest[0]], scope
-                    )
+    def _references(self, names: Names, scope: Scope) -> Iterator[Reference]:
+        for line, spelled in names.dynamic:
+            self.unresolved(f"{scope.file}:{line}", f"`{spelled}` can reach any name of a module", DECLARE)  # fmt: skip
+        for chain in sorted(filter(scope.knows, names.chains)):
+            place, spelled = f"{scope.file}:{names.chains[chain]}", ".".join(chain)
+            for value, rest in self._resolver.resolve(chain, scope):
+                yield self._reference(spelled, value, place)
+                if rest and isinstance(value, FunctionType) and not is_dispatched(value):  # fmt: skip
+                    # Functions have attributes too.
+                    held = self.guard.name(vars(value), rest[0])
+                    if held is not MISSING:
+                        yield self._reference(f"{spelled} (attribute)", held, place)
 
-    def _values(
-        self, values: Iterable[tuple[str, Any]], scope: Scope
-    ) -> list[Reference]:
-        return [self._reference(name, value, scope) for name, value in values]
+    def _values(self, values: Iterable[tuple[str, Any]], place: str) -> list[Reference]:
+        return [self._reference(name, value, place) for name, value in values]
 
-    def _reference(self, spelled: str, value: Any, scope: Scope) -> Reference:
-        described = self.describe(value, f"{scope.place}: {spelled}")
+    def _reference(self, spelled: str, value: Any, place: str) -> Reference:
+        if value is MISSING:
+            return Reference("missing", spelled, digest_of("missing", spelled.encode()), "not defined")  # fmt: skip
+        described = self.describe(value, place, spelled)
         # `encode` marks what is not plain content; that is compared as code, not as a value.
-        kind: Literal["code", "constant"] = (
-            "code" if described.startswith(b"other:") else "constant"
-        )
-        return Reference(
-            kind,
-            spelled,
-            digest_of("reference", spelled.encode(), described),
-            _in_words(value),
-        )
-
-
-_DECLARE = "Declare what it may reach: @analysis(depends_on=(function, ...))."
-# What Python and its decorators put into a class; all of it follows from the body, the bases and the other attributes.
-_GENERATED = (MemberDescriptorType, GetSetDescriptorType)
-
-
-def _decides(cls: type, name: str) -> bool:
-    """Whether an attribute of a class is one that its author wrote or set."""
-    value = vars(cls)[name]
-    if isinstance(value, _GENERATED) or name == "_abc_impl":
-        return False
-    if isinstance(cls, EnumMeta) and (
-        name in cls.__members__ or (name.startswith("_") and name.endswith("_"))
-    ):
-        return (
-            isinstance(value, FunctionType)
-            and value.__qualname__ == f"{cls.__qualname__}.{name}"
-        )
-    function = _plain_function(value)
-    if isinstance(function, FunctionType):
-        file = function.__code__.co_filename
-        return bool(linecache.getlines(file)) and not (
-            is_dataclass(cls) and file.endswith("reprlib.py")
-        )
-    return not (name.startswith("__") and name.endswith("__"))
-
-
-def _plain_function(value: Any) -> Any:
-    """The function behind a method of any kind."""
-    if isinstance(value, staticmethod | classmethod):
-        return value.__func__
-    return value.fget if isinstance(value, property) else getattr(value, "func", value)
+        kind: Literal["code", "constant"] = "code" if described.startswith(b"other:") else "constant"  # fmt: skip
+        return Reference(kind, spelled, digest_of("reference", spelled.encode(), described), _in_words(value))  # fmt: skip
 
 
 def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
-    positional = [
-        (f"default {number}", value)
-        for number, value in enumerate(function.__defaults__ or ())
-    ]
-    return positional + [
-        (f"default {name}", value)
-        for name, value in (function.__kwdefaults__ or {}).items()
-    ]
+    positional = enumerate(function.__defaults__ or ())
+    named = (function.__kwdefaults__ or {}).items()
+    return [(f"default {name}", value) for name, value in (*positional, *named)]
 
 
-def _bare_function(
-    node: Any, namespace: Mapping[str, Any], *, with_defaults: bool
-) -> Any:
-    """A function without `@analysis`, which is digested as what it declares; a root also without defaults."""
-    bare = copy.copy(node)
-    if hasattr(bare, "decorator_list"):
-        bare.decorator_list = [
-            one for one in node.decorator_list if not _is_analysis(one, namespace)
-        ]
-    if not with_defaults:
-        bare.args = copy.copy(node.args)
-        bare.args.defaults, bare.args.kw_defaults = [], []
-    return bare
-
-
-def _bare_class(node: Any, functions: set[str]) -> Any:
-    """A class without the functions that are members of their own."""
-    bare = copy.copy(node)
-    definitions = ast.FunctionDef, ast.AsyncFunctionDef
-    bare.body = [
-        one
-        for one in node.body
-        if not (isinstance(one, definitions) and one.name in functions)
-    ]
-    return bare
-
-
-def _is_analysis(decorator: ast.expr, namespace: Mapping[str, Any]) -> bool:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    spelled = ast.unparse(called).split(".")
-    value = namespace.get(spelled[0])
-    for name in spelled[1:]:
-        value = getattr(value, name, None)
-    return (
-        str(getattr(value, "__module__", "")).partition(".")[0]
-        == __name__.partition(".")[0]
-    )
-
-
-def _member(
-    name: str,
-    written: list[Definition],
-    nodes: list[ast.AST],
-    references: list[Reference],
-) -> Member:
-    forms = [
-        canonical(n, lazy_annotations=d.lazy_annotations)
-        for n, d in zip(nodes, written, strict=True)
-    ]
-    first = written[0]
-    source = "\n".join(definition.source for definition in written)
-    return Member(
-        name,
-        first.file,
-        first.line,
-        source,
-        digest_of("member", *forms),
-        tuple(references),
-    )
-
-
-def _place(definition: Definition) -> str:
-    return f"{definition.file}:{definition.line}"
+def _member(name: str, written: list[Definition], nodes: list[Any], references: list[Reference]) -> Member:  # fmt: skip
+    forms = [canonical(n, lazy_annotations=d.lazy_annotations) for n, d in zip(nodes, written, strict=True)]  # fmt: skip
+    file, line = (written[0].file, written[0].line) if written else ("", 0)
+    source = "\n".join(one.source for one in written)
+    return Member(name, file, line, source, digest_of("member", *forms), tuple(references))  # fmt: skip
 
 
 def _in_words(value: Any) -> str:
+    if isinstance(value, Label):
+        return f"{value.package}.{value.name}".strip(".")
     name = getattr(value, "__qualname__", None)
-    return f"{value.__module__}.{name}" if isinstance(name, str) else shown(value)
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return f"{module}.{name}" if isinstance(name, str) else shown(value)

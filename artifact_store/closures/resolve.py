@@ -5,72 +5,131 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.util
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import CellType, ModuleType
 from typing import Any
 
 from artifact_store.closures.guards import MISSING, Guard
 from artifact_store.closures.names import Chain, LocalImport
+from artifact_store.closures.origins import FirstParty, is_compiled
+
+# They say where a module is and what it is called, which decides nothing.
+_OF_THE_MODULE = frozenset({"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__path__", "__cached__"})  # fmt: skip  # noqa: E501
+# Through them every name of a module can be reached.
+_NAMESPACES = frozenset({"__dict__", "__getattribute__", "__builtins__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a chain leads to if that is known by its name alone; `package` has it, or is empty for a module's own."""
+
+    package: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where the names of one function or class are looked up."""
+    """Where the names of one function or class are looked up; `looked_up` are those it looks up in `namespace`."""
 
-    place: str
+    file: str
+    line: int
     namespace: Mapping[str, Any]
+    looked_up: frozenset[str]
     cells: Mapping[str, CellType]
-    imports: Mapping[str, LocalImport]
+    imports: Mapping[str, list[LocalImport]]
 
-
-def resolve(chain: Chain, scope: Scope, guard: Guard) -> tuple[Any, Chain]:
-    """The object `chain` leads to through modules, and the attributes left over; `MISSING` if there is none.
-
-    The walk ends at the first object that is not a module: what hangs from a class or an instance comes with it.
-    """
-    value = _root(chain[0], scope, guard)
-    rest = chain[1:]
-    while isinstance(value, ModuleType) and rest:
-        value, rest = _attribute(value, rest[0], guard), rest[1:]
-    return value, rest
-
-
-def _root(name: str, scope: Scope, guard: Guard) -> Any:
-    if name in scope.imports:
-        return _imported(
-            scope.imports[name], str(scope.namespace.get("__package__") or ""), guard
-        )
-    if name in scope.cells:
-        return guard.cell(scope.cells[name])
-    value = guard.name(scope.namespace, name)
-    return vars(builtins).get(name, MISSING) if value is MISSING else value
-
-
-def _imported(bound: LocalImport, package: str, guard: Guard) -> Any:
-    try:
-        module = importlib.import_module(
-            "." * bound.level + bound.module, package or None
-        )
-    except ImportError:
-        return MISSING
-    return (
-        module
-        if bound.attribute is None
-        else _attribute(module, bound.attribute, guard)
-    )
-
-
-def _attribute(module: ModuleType, name: str, guard: Guard) -> Any:
-    value = guard.name(vars(module), name)
-    if value is not MISSING:
-        return value
-    try:
-        # A submodule that nobody imported yet, or a module's own `__getattr__`.
+    def knows(self, chain: Chain) -> bool:
+        """Whether a chain begins with a name from outside, and not with a local variable."""
         return (
-            getattr(module, name)
-            if hasattr(module, name)
-            else importlib.import_module(f"{module.__name__}.{name}")
+            chain[0] in self.looked_up
+            or chain[0] in self.cells
+            or chain[0] in self.imports
         )
-    except ImportError:
-        return MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Looks chains up, and has `guard` watch every step."""
+
+    ours: FirstParty
+    guard: Guard
+
+    def resolve(self, chain: Chain, scope: Scope) -> Iterator[tuple[Any, Chain]]:
+        """The objects a chain may lead to, each with the attributes left over; `MISSING` if there is none.
+
+        The walk ends at the first object that is not a module: what hangs from a class or an instance comes with it.
+        """
+        name = chain[0]
+        for bound in scope.imports.get(name, ()):
+            yield self._imported(bound, chain[1:], scope.namespace)
+        if name in scope.cells:
+            yield self._follow(self.guard.cell(scope.cells[name]), chain[1:])
+        elif name in _OF_THE_MODULE and name in scope.looked_up:
+            yield Label("", name), ()
+        elif name in scope.looked_up:
+            value = self.guard.name(scope.namespace, name)
+            if value is MISSING:
+                value = self.guard.name(vars(builtins), name)
+            yield self._follow(value, chain[1:])
+
+    def _follow(self, value: Any, rest: Chain) -> tuple[Any, Chain]:
+        while isinstance(value, ModuleType) and rest and self.ours.has(value):
+            if rest[0] in _NAMESPACES or is_compiled(value.__name__):
+                return value, rest
+            if rest[0] in _OF_THE_MODULE:
+                return Label("", rest[0]), ()
+            value, rest = self._attribute(value, rest[0]), rest[1:]
+        if isinstance(value, ModuleType) and not self.ours.has(value):
+            return self._installed(value.__name__, rest)
+        return value, rest
+
+    def _attribute(self, module: ModuleType, name: str) -> Any:
+        value = self.guard.name(vars(module), name)
+        if value is not MISSING:
+            return value
+        full = f"{module.__name__}.{name}"
+        if "__path__" in vars(module) and importlib.util.find_spec(full) is not None:
+            return importlib.import_module(full)
+        # A module's own `__getattr__`, if any.
+        return self.guard.attribute(module, name)
+
+    def _imported(
+        self, bound: LocalImport, rest: Chain, namespace: Mapping[str, Any]
+    ) -> tuple[Any, Chain]:
+        chain = rest if bound.attribute is None else (bound.attribute, *rest)
+        try:
+            name = importlib.util.resolve_name("." * bound.level + bound.module, _package(namespace))  # fmt: skip
+            if not self.ours.has_module(name):
+                # It may be slow to import, and nothing in it would be looked at.
+                return self._installed(name, chain)
+            module = importlib.import_module(name)
+        except ImportError:
+            return MISSING, chain
+        self.guard.name(sys.modules, name)
+        return self._follow(module, chain)
+
+    def _installed(self, module: str, rest: Chain) -> tuple[Any, Chain]:
+        """What an installed module has is known by its name, unless someone put first-party code there."""
+        top = module.partition(".")[0]
+        if sys.modules.get(module) is None and importlib.util.find_spec(top) is None:
+            return MISSING, rest
+        value: Any = sys.modules.get(module)
+        left = rest
+        while left and isinstance(value, ModuleType):
+            value, left = self.guard.name(vars(value), left[0]), left[1:]
+        if callable(value) and self._is_patched(value):
+            return value, left
+        return Label(module, ".".join(rest)), ()
+
+    def _is_patched(self, value: Any) -> bool:
+        return isinstance(getattr(value, "__module__", None), str) and self.ours.has(
+            value
+        )
+
+
+def _package(namespace: Mapping[str, Any]) -> str | None:
+    declared = namespace.get("__package__")
+    name = str(namespace.get("__name__", ""))
+    return str(declared) if declared is not None else name.rpartition(".")[0] or None

@@ -52,7 +52,7 @@ class Store(DigestMemo, Protocol):
         """Where it is, for people."""
 
     def find(self, key: Key) -> Entry | None:
-        """The entry under `key`, its data unchanged since they were last known to be right; `CorruptArtifact` if not."""
+        """The entry under `key`, its data unchanged since they were known to be right; `CorruptArtifact` if not."""
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         """The right to compute `key`, as soon as nobody else has it."""

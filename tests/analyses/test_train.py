@@ -230,7 +230,7 @@ def test_the_command_line_reports_a_different_run(
     wanted = ["--prime", "7", "--d-mlp", "8", "--out", str(tmp_path)]
     main(["train", *wanted, "--epochs", "1"])
 
-    assert main(["train", *wanted, "--epochs", "2"]) == 1
+    assert main(["train", *wanted, "--epochs", "2"]) == 2
     assert "differs in num_epochs" in capsys.readouterr().err
 
 

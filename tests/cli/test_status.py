@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from cli.conftest import Shell
 
 
@@ -39,3 +40,32 @@ def test_a_comment_leaves_all_fresh(shell: Shell) -> None:
     shell.edit("SCALE = 2.0", "# the scale of it\nSCALE = 2.0")
 
     assert shell("status", "run", "--analysis=probe:mean")[0] == 0
+
+
+def test_what_is_stored_and_was_not_named_is_mentioned(shell: Shell) -> None:
+    shell.computed("mean", "above")
+
+    _, out, _ = shell("status", "run", "--analysis=probe:mean")
+
+    assert "Also stored, and not looked at: probe:above" in out
+
+
+def test_without_any_analysis_nothing_is_called_up_to_date(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artifact_store.cli.arguments.offered", lambda: ())
+
+    status, out, err = shell("status", "run")
+
+    assert (status, out) == (2, "")
+    assert "name an --analysis" in err
+
+
+def test_what_to_type_finds_the_same_checkpoints(shell: Shell) -> None:
+    pattern = "checkpoints/checkpoint_epoch_{epoch}.safetensors"
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 3")
+
+    _, out, _ = shell("status", "run", "--analysis=probe:mean", f"--pattern={pattern}")
+
+    assert out.count(f"--pattern '{pattern}'") == 2

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from artifact_store.errors import BadDims, BadResult, UnstorableArray
+from artifact_store.results import SINGLE, arrays_of, returned
+
+
+def values_of(result: Any) -> Any:
+    return returned(*arrays_of("f", result, {}))
+
+
+def test_a_mapping_is_returned_sorted_by_name_and_one_array_as_it_is() -> None:
+    assert list(values_of({"b": np.ones(1), "a": np.ones(1)})) == ["a", "b"]
+    assert isinstance(values_of(np.ones(2)), np.ndarray)
+    assert list(values_of({SINGLE: np.ones(2)})) == [SINGLE]
+
+
+@pytest.mark.parametrize(
+    "value, dtype",
+    [
+        (True, "bool"),
+        (3, "int64"),
+        (0.5, "float64"),
+        (1j, "complex128"),
+        (np.float32(1), "float32"),
+        ([1, 2], "int64"),
+        (torch.tensor([1.5]), "float32"),
+        (torch.nn.Parameter(torch.ones(2, dtype=torch.float64)), "float64"),
+        (torch.ones(2, 3).T, "float32"),
+        (torch.tensor(True), "bool"),
+    ],
+    ids=str,
+)
+def test_numbers_lists_and_tensors_become_arrays_of_their_dtype(
+    value: Any, dtype: str
+) -> None:
+    found = values_of(value)
+
+    assert found.dtype == dtype
+    plain = value.detach().numpy() if isinstance(value, torch.Tensor) else value
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_a_lazily_conjugated_or_negated_tensor_is_what_it_stands_for() -> None:
+    number = torch.tensor([1 + 2j])
+
+    assert values_of(number.conj()).tolist() == [1 - 2j]
+    assert values_of(number.conj().imag).tolist() == [-2.0]
+
+
+def test_a_dtype_that_numpy_lacks_is_refused_with_advice() -> None:
+    with pytest.raises(UnstorableArray, match=r"bfloat16.*\.float\(\)"):
+        values_of({"w": torch.ones(2, dtype=torch.bfloat16)})
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, "a", b"a", {}, {"a": None}, {"a": {"b": 1}}, {1: 2}, {1, 2}, (1, 2), [[1], []]],  # fmt: skip
+    ids=str,
+)
+def test_what_is_no_array_is_refused(result: Any) -> None:
+    with pytest.raises(BadResult, match="^f returned"):
+        arrays_of("f", result, {})
+
+
+def test_a_mask_is_never_dropped() -> None:
+    with pytest.raises(UnstorableArray, match="masked"):
+        values_of({"w": np.ma.masked_array([1.0], mask=[True])})
+
+
+def test_the_dims_of_one_array_need_no_special_name() -> None:
+    arrays, single = arrays_of("f", np.ones((2, 3)), {"power": ("a", "b")})
+
+    assert single and arrays.arrays[0].dims == ("a", "b")
+    with pytest.raises(BadDims):
+        arrays_of("f", {"other": np.ones(2)}, {"power": ("a",)})
+
+
+def test_what_is_returned_cannot_be_written_to() -> None:
+    source = np.ones(2)
+    found = values_of(source)
+
+    assert not found.flags.writeable and source.flags.writeable

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from artifact_store import Run
+from artifact_store.lookup import key_of
+from artifact_store.manifests import Manifest
+from artifact_store.retention import freed_by, is_stale
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import store_at
+
+MODULE = """
+from artifact_store import Checkpoint, analysis
+
+@analysis
+def same(checkpoint: Checkpoint):
+    return checkpoint["w"]
+
+@analysis
+def copied(checkpoint: Checkpoint):
+    return checkpoint["w"] + 0
+"""
+
+
+@pytest.fixture
+def store(
+    write_module: Callable[[str, str], ModuleType], run_directory: Callable[[], Path]
+) -> Store:
+    """Two analyses of one checkpoint, whose results are equal."""
+    probe, run = write_module("probe", MODULE), Run(run_directory())
+    probe.same(run[500])
+    probe.copied(run[500])
+    return store_at(run.path)
+
+
+def of(store: Store, analysis: str) -> Manifest:
+    return next(store.manifests(analysis))
+
+
+def test_removing_one_of_two_that_share_data_frees_nothing(store: Store) -> None:
+    assert freed_by(store, [key_of(of(store, "same"))]) == 0
+
+
+def test_what_is_foretold_is_what_is_freed(store: Store) -> None:
+    keys = list(store.keys())
+
+    assert freed_by(store, keys) == of(store, "same").nbytes
+    assert freed_by(store, keys) == store.remove(keys)
+
+
+def test_an_entry_of_todays_code_and_content_is_not_stale(store: Store) -> None:
+    then = of(store, "same").provenance
+    contents = {"checkpoint_epoch_00500": then.inputs[0].digest, "another": "f" * 64}
+
+    assert not is_stale(of(store, "same"), then.closure, then.environment, contents)
+    assert not is_stale(of(store, "same"), then.closure, then.environment, {})
+
+
+def test_other_code_declaration_or_content_makes_it_stale(store: Store) -> None:
+    then = of(store, "same").provenance
+    replaced = {"checkpoint_epoch_00500": "f" * 64}
+
+    assert is_stale(of(store, "same"), "f" * 64, then.environment, {})
+    assert is_stale(of(store, "same"), then.closure, "dims={'w': ('a',)}", {})
+    assert is_stale(of(store, "same"), then.closure, then.environment, replaced)
