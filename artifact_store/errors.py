@@ -635,7 +635,7 @@ class CoordinatesDiffer(ArtifactStoreError, ValueError):
     def __str__(self) -> str:
         return (
             f"{self.analysis}: the coordinate {self.dim!r} of epoch {self.epoch} is not that of the first epoch, so "
-            "one axis cannot stand for both. Return it under a name that is no dimension, or open the epochs one by one."
+            "one axis cannot stand for both. Return it under a name that is no dimension, or open them one by one."
         )
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pickle
 import time
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -288,10 +290,36 @@ class Analysis(Generic[P, R]):
         module, name = self.__wrapped__.__module__, getattr(
             self.__wrapped__, "__qualname__", self.__name__
         )
-        if module != "__main__" and named(module, name) is self:
+        if module not in _MAIN and named(module, name) is self:
             return named, (module, name)
-        # What no import finds travels as its parts (cloudpickle takes functions of `__main__` along).
-        return Analysis, (self.__wrapped__, self.declaration)
+        if _PACKING.get():
+            # Its closure goes along: where it arrives there is no source to make one from.
+            state = {**vars(self), "_last_closure": self.closure}
+            state.pop("_signature", None)
+            return object.__new__, (Analysis,), state
+        return _unpacked, (_packed(self),)
+
+
+# The names of a script or notebook, which mean something else in another process.
+_MAIN = ("__main__", "__mp_main__")
+_PACKING: ContextVar[bool] = ContextVar("_PACKING", default=False)
+
+
+def _packed(analysis: Analysis[..., Any]) -> bytes:
+    """An analysis that no import finds, whole, so that any pickler can carry it."""
+    # Here and not above for its weight: most analyses are imported.
+    import cloudpickle
+
+    token = _PACKING.set(True)
+    try:
+        return cast(bytes, cloudpickle.dumps(analysis))
+    finally:
+        _PACKING.reset(token)
+
+
+def _unpacked(packed: bytes) -> Any:
+    """The inverse of `_packed`."""
+    return pickle.loads(packed)
 
 
 def _home(one: Any) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -70,8 +70,10 @@ class Signature:
 
     def non_default(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The params that are not at their default: what distinguishes this call in a name."""
+        empty = {inspect.Parameter.VAR_POSITIONAL: (), inspect.Parameter.VAR_KEYWORD: {}}
         defaults = {
-            name: one.default for name, one in self._signature.parameters.items()
+            name: empty.get(one.kind, one.default)
+            for name, one in self._signature.parameters.items()
         }
         return {
             name: value
@@ -94,7 +96,7 @@ def _named(value: Any) -> Any:
     if isinstance(value, list | tuple) and any(
         isinstance(one, AnonymousCheckpoint) for one in value
     ):
-        return type(value)(map(_named, value))
+        return _rebuilt(value, map(_named, value))
     if type(value) is dict and any(
         isinstance(one, AnonymousCheckpoint) for one in value.values()
     ):
@@ -106,11 +108,17 @@ def anonymous(value: Any) -> Any:
     """`value` as a function gets it: whoever reads the path or epoch of a checkpoint in it is refused."""
     if isinstance(value, Checkpoint):
         return value.anonymous()
-    if isinstance(value, list | tuple):
-        return type(value)(map(anonymous, value))
+    if isinstance(value, list | tuple | set | frozenset):
+        return _rebuilt(value, map(anonymous, value))
     if type(value) is dict:
         return {key: anonymous(one) for key, one in value.items()}
     return value
+
+
+def _rebuilt(like: Any, items: Iterable[Any]) -> Any:
+    """A sequence of the type of `like`."""
+    make = getattr(like, "_make", type(like))  # Named tuples take their fields one by one.
+    return make(items)
 
 
 def is_input(value: Any) -> bool:
@@ -172,7 +180,7 @@ def _open(value: Any, opener: Opener) -> Any:
     if isinstance(value, list | tuple) and any(
         isinstance(one, str | os.PathLike) for one in value
     ):
-        return type(value)(_open(one, opener) for one in value)
+        return _rebuilt(value, (_open(one, opener) for one in value))
     if type(value) is dict and any(
         isinstance(one, str | os.PathLike) for one in value.values()
     ):
@@ -197,8 +205,8 @@ def _annotations(
         hints = typing.get_type_hints(
             inspect.unwrap(getattr(function, "func", function))
         )
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        # Names that exist for type checkers alone; the words themselves have to do.
+    except Exception:
+        # Annotations for type checkers alone may be anything; the words themselves have to do.
         hints = {}
     return {
         name: hints.get(name, one.annotation)

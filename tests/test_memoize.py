@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
-from joblib.externals import cloudpickle
 
 from artifact_store import Artifact, Checkpoint, File, Run, analysis, errors
 from artifact_store.errors import (
@@ -569,7 +569,18 @@ def test_calls_with_odd_params_have_doors_of_their_own(checkpoint: Path) -> None
     def odd(checkpoint: Checkpoint, text: Any) -> Any:
         return len(str(text))
 
-    texts: list[Any] = ["a b", "a-b", "a/b", "../../up", "x" * 300, "x" * 301, "", ".", "ü", "\0"]
+    texts: list[Any] = [
+        "a b",
+        "a-b",
+        "a/b",
+        "../../up",
+        "x" * 300,
+        "x" * 301,
+        "",
+        ".",
+        "ü",
+        "\0",
+    ]
     long = np.arange(2000)
     texts += [1, "1", True, "True", long, long + (long == 999)]
     for text in texts:

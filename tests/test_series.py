@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_xarray_works_on_it_as_on_any_array(run: Run) -> None:
     whole = series.copy(data=series.to_numpy())
     pairs = xarray.DataArray([0, 2], dims="pick"), xarray.DataArray([1, 3], dims="pick")
 
-    for take in (
+    takes: list[Callable[[Any], Any]] = [
         lambda one: one.sel(epoch=700),
         lambda one: one.sel(epoch=[1000, 0], frequency=30),
         lambda one: one.sel(epoch=slice(50, 800)),
@@ -132,7 +133,8 @@ def test_xarray_works_on_it_as_on_any_array(run: Run) -> None:
         lambda one: one.mean("epoch"),
         lambda one: one.diff("epoch").isel(neuron=0),
         lambda one: one.isel(epoch=[1, 3]).isel(epoch=1).T,
-    ):
+    ]
+    for take in takes:
         assert take(series).identical(take(whole))
 
 

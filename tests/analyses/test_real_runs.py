@@ -15,7 +15,7 @@ import zarr
 from analyses.clusters import neuron_clusters, neuron_freq_norm, specialised_neurons
 from analyses.embedding import dominant_frequencies, fourier_coefficients
 from analyses.neurons import neuron_activations
-from artifact_store import AnalysisPipeline, Artifact, Run
+from artifact_store import Analysis, AnalysisPipeline, Artifact, Run
 
 RUNS = Path(__file__).parents[3] / "shared" / "runs"
 NAMES = ("p59_seed485", "p113_published")
@@ -68,7 +68,11 @@ def test_the_published_model_has_its_frequencies_and_neurons(tmp_path: Path) -> 
 def test_every_stored_array_is_read_alike_by_zarr_xarray_and_tensorstore(
     run: Run,
 ) -> None:
-    chosen = [fourier_coefficients, neuron_activations, neuron_freq_norm]
+    chosen: list[Analysis[..., Any]] = [
+        fourier_coefficients,
+        neuron_activations,
+        neuron_freq_norm,
+    ]
     AnalysisPipeline(run).run(chosen)
     for analysis in chosen:
         for epoch, checkpoint in run.items():
@@ -77,10 +81,9 @@ def test_every_stored_array_is_read_alike_by_zarr_xarray_and_tensorstore(
             )
             returned = analysis(checkpoint)
             dataset = xarray.open_zarr(door)
+            opened: Any = zarr.open(door, mode="r")
             for name, wanted in returned.items():
-                np.testing.assert_array_equal(
-                    zarr.open(door, mode="r")[name][...], wanted
-                )
+                np.testing.assert_array_equal(opened[name], wanted)
                 np.testing.assert_array_equal(dataset[name].to_numpy(), wanted)
                 np.testing.assert_array_equal(
                     read_with_tensorstore(door / name), wanted
