@@ -7,46 +7,51 @@ function, arguments ──► *Call* ──► key
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from artifact_store._version import __version__
+from artifact_store.artifacts import Artifact
 from artifact_store.closures.reach import Closure
+from artifact_store.declarations import Declaration
 from artifact_store.digests import digest_of
 from artifact_store.encoding import encode, shown
 from artifact_store.keys import Key
+from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
-from artifact_store.params import Arguments, inputs_in
+from artifact_store.params import Arguments, Signature, encode_params, inputs_in
+from artifact_store.runs import Run
 from artifact_store.stores.base import Store
+from artifact_store.versions import version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an analysis, and where its result is kept.
+    """One call of an analysis, and where its result is kept."""
 
-    Attributes
-    ----------
-    function
-        Module and name of the analysis.
-    environment
-        What its decorator adds to the key, in words.
-    label
-        The name of its door.
-    """
-
-    function: str
     key: Key
     closure: Closure
-    environment: str
+    declaration: Declaration
+    signature: Signature
     arguments: Arguments
     store: Store
-    label: str
+
+    @property
+    def label(self) -> str:
+        """The name of its door: every input, and every param that is not at its default."""
+        names = []
+        for one in _inputs(self.arguments):
+            home = home_of_input(one)
+            elsewhere = str(home) != self.store.location
+            names.append(f"{home.parent.name}_{one.label}" if elsewhere else one.label)
+        params = self.signature.non_default(self.arguments.params)
+        exactly = encode_params(self.key.analysis, self.arguments.params)
+        return door_label("+".join(names) or self.key.analysis, params, exactly)
 
     @property
     def inputs(self) -> tuple[InputRecord, ...]:
@@ -68,14 +73,14 @@ class Call:
     def provenance(self, seconds: float) -> Provenance:
         """How the result is made, by a computation that took `seconds`."""
         return Provenance(
-            function=self.function,
+            function=self.declaration.function,
             closure=self.closure.digest.hex,
             params=self.params,
             inputs=self.inputs,
             ignored={
                 name: shown(value) for name, value in self.arguments.ignored.items()
             },
-            environment=self.environment,
+            environment=self.declaration.environment,
             versions=versions_of(self.closure.packages),
             python=platform.python_version(),
             platform=sys.platform + "-" + platform.machine(),
@@ -95,6 +100,25 @@ class Call:
             for one in inputs_in(value):
                 found["inputs", one.identify(self.store).hex] = parts_of(one)
         return found
+
+
+def _inputs(arguments: Arguments) -> list[Any]:
+    return [one for value in arguments.inputs.values() for one in inputs_in(value)]
+
+
+def home_of_arguments(arguments: Arguments) -> Path | None:
+    """Where what is made of the first input is kept, if nothing else says so."""
+    for value in arguments.inputs.values():
+        for one in inputs_in(value):
+            return home_of_input(one)
+    return None
+
+
+def home_of_input(one: Any) -> Path:
+    """Where what is made of an input is kept, if nothing else says so."""
+    if isinstance(one, Run):
+        return home_of_run(one.path)
+    return home_of_group(one.path) if isinstance(one, Artifact) else home_of(one.path)
 
 
 def parts_of(one: Any) -> dict[str, str]:
@@ -127,24 +151,3 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
         "artifact_store": __version__,
         **{name: version_of(name) for name in packages},
     }
-
-
-@lru_cache(maxsize=512)
-def version_of(package: str) -> str:
-    """The installed version of a top-level package or of a distribution; "unknown" if there is none.
-
-    Never asked of the module itself: the answer must not depend on what has been imported.
-    """
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    # Those whose distribution bears another name, as scikit-learn does.
-    for distribution in _distributions().get(package, ()):
-        return importlib.metadata.version(distribution)
-    return "unknown"
-
-
-@lru_cache(maxsize=1)
-def _distributions() -> Mapping[str, Sequence[str]]:
-    return importlib.metadata.packages_distributions()

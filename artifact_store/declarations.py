@@ -10,10 +10,10 @@ from typing import Any
 
 from artifact_store.arrays import Codec
 from artifact_store.arraysets import Dims
-from artifact_store.calls import version_of
 from artifact_store.encoding import encode
 from artifact_store.errors import BadDeclaration
 from artifact_store.stores.base import Store
+from artifact_store.versions import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Declaration:
     depends_on: tuple[Any, ...] = ()
     store: Store | str | None = None
     durable: bool = False
+    function: str = ""
 
     @property
     def environment(self) -> str:
@@ -98,6 +99,7 @@ def declare(
     return Declaration(
         named,
         dims={array: tuple(axes) for array, axes in _checked(named, dims).items()},
+        function=_place_of(function),
         **others,
     )
 
@@ -114,9 +116,22 @@ def _checked(name: str, dims: Dims) -> Dims:
 
 
 def _name_of(function: Any) -> str:
+    return str(getattr(_plain(function), "__name__", type(function).__name__))
+
+
+def _place_of(function: Any) -> str:
+    """Module and name, as an import would find it."""
+    plain = _plain(function)
+    return (
+        f"{plain.__module__}:{getattr(plain, '__qualname__', type(plain).__qualname__)}"
+    )
+
+
+def _plain(function: Any) -> Any:
+    """The function that a partial is made of."""
     while hasattr(function, "func"):
         function = function.func
-    return str(getattr(function, "__name__", type(function).__name__))
+    return function
 
 
 def _problem_of(function: Any) -> str:

@@ -102,7 +102,9 @@ def _members(tag: bytes) -> _Encoder:
     def encoder(value: Any, otherwise: Fallback) -> bytes:
         # A fallback may number what it meets, so it is asked in an order that no hash seed decides.
         ordered = value if otherwise is refuse else sorted(value, key=_provisional)
-        return _tagged(tag, b"".join(sorted([_item(one, otherwise) for one in ordered])))  # fmt: skip
+        return _tagged(
+            tag, b"".join(sorted([_item(one, otherwise) for one in ordered]))
+        )
 
     return encoder
 

@@ -165,7 +165,7 @@ def _differ(manifest: Manifest, call: Call) -> tuple[bool, ...]:
         [one.digest for one in then.inputs] != inputs,
         then.params != call.params,
         then.closure != call.closure.digest.hex,
-        then.environment != call.environment,
+        then.environment != call.declaration.environment,
     )
 
 
@@ -177,8 +177,8 @@ def _differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
         )
     yield from _param_changes(then.params, call.params)
     yield from _input_changes(manifest, call)
-    if then.environment != call.environment:
-        detail = f"- {then.environment}\n+ {call.environment}"
+    if then.environment != call.declaration.environment:
+        detail = f"- {then.environment}\n+ {call.declaration.environment}"
         yield Cause(
             "declaration",
             f"the decorator of {call.key.analysis} declares something else",
@@ -340,7 +340,7 @@ def _depends_on(call: Call) -> Iterator[str]:
         yield f"input {one.name}: {one.label} {one.digest[:12]}"
     for name, record in call.params.items():
         yield f"param {name} = {record.shown}"
-    yield f"declared {call.environment}"
+    yield f"declared {call.declaration.environment}"
     for member in call.closure.members:
         yield f"code {member.name} {member.digest.short} ({member.file}:{member.line})"
         for reference in member.references:

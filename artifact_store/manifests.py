@@ -110,6 +110,8 @@ def render_manifest(manifest: Manifest) -> bytes:
     return _HEAD + digest_of("manifest", rest).hex.encode() + b'"' + rest
 
 
+# A pure function of the bytes, which are read anew each time: hashing them again and decoding them would take longer.
+@lru_cache(maxsize=4096)
 def parse_manifest(content: bytes, path: str) -> Manifest:
     """The manifest in a file that `render_manifest` made.
 

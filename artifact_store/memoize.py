@@ -16,13 +16,12 @@ import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
-from artifact_store.calls import Call
+from artifact_store.calls import Call, home_of_arguments
 from artifact_store.closures.reach import Closure, closure_of
 from artifact_store.declarations import Declaration, declare
 from artifact_store.errors import (
@@ -35,15 +34,7 @@ from artifact_store.errors import (
 from artifact_store.events import Hit, Miss, Published, SetAside, emit
 from artifact_store.explain import Explanation, describe, explain
 from artifact_store.keys import Key, key_of
-from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
-from artifact_store.params import (
-    Arguments,
-    Signature,
-    anonymous,
-    encode_inputs,
-    encode_params,
-    inputs_in,
-)
+from artifact_store.params import Signature, anonymous, encode_inputs, encode_params
 from artifact_store.results import arrays_of, returned
 from artifact_store.runs import Run
 from artifact_store.series import series
@@ -192,26 +183,18 @@ class Analysis(Generic[P, R]):
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed."""
         arguments = self._signature.bind(args, kwargs)
-        params = encode_params(self.__name__, arguments.params)
-        store, label = self._place(arguments, params)
+        store = chosen_store(self.declaration.store, home_of_arguments(arguments))
+        if store is None:
+            raise NoStore(self.__name__, STORE_VARIABLE)
         closure = self.closure
         key = key_of(
             self.__name__,
             closure.digest,
-            self.declaration.environment_bytes,
-            params,
+            self._environment,
+            encode_params(self.__name__, arguments.params),
             encode_inputs(arguments.inputs, store),
         )
-        function = f"{self.__wrapped__.__module__}:{self.__name__}"
-        return Call(
-            function,
-            key,
-            closure,
-            self.declaration.environment,
-            arguments,
-            store,
-            label,
-        )
+        return Call(key, closure, self.declaration, self._signature, arguments, store)
 
     @property
     def closure(self) -> Closure:
@@ -239,26 +222,9 @@ class Analysis(Generic[P, R]):
     def _signature(self) -> Signature:
         return Signature(self.__wrapped__, self.declaration.ignore)
 
-    def _place(self, arguments: Arguments, exactly: bytes) -> tuple[Store, str]:
-        """The store of a call, and the label of its door there."""
-        inputs = [
-            one for value in arguments.inputs.values() for one in inputs_in(value)
-        ]
-        homes = [_home(one) for one in inputs]
-        home = homes[0] if homes else None
-        store = chosen_store(self.declaration.store, home)
-        if store is None:
-            raise NoStore(self.__name__, STORE_VARIABLE)
-        names = [
-            (
-                one.label
-                if str(where) == store.location
-                else f"{where.parent.name}_{one.label}"
-            )
-            for one, where in zip(inputs, homes, strict=True)
-        ]
-        params = self._signature.non_default(arguments.params)
-        return store, door_label("+".join(names) or self.__name__, params, exactly)
+    @functools.cached_property
+    def _environment(self) -> bytes:
+        return self.declaration.environment_bytes
 
     def _compute(self, call: Call) -> Publication:
         started = time.perf_counter()
@@ -320,13 +286,6 @@ def _packed(analysis: Analysis[..., Any]) -> bytes:
 def _unpacked(packed: bytes) -> Any:
     """The inverse of `_packed`."""
     return pickle.loads(packed)
-
-
-def _home(one: Any) -> Path:
-    """Where what is made of an input is kept, if nothing else says so."""
-    if isinstance(one, Run):
-        return home_of_run(one.path)
-    return home_of_group(one.path) if isinstance(one, Artifact) else home_of(one.path)
 
 
 def named(module: str, name: str) -> Any:

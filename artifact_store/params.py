@@ -8,8 +8,9 @@ from __future__ import annotations
 import inspect
 import os
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, TypeAlias
 
 from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint, open_checkpoint
@@ -19,6 +20,9 @@ from artifact_store.files import DigestMemo, File
 from artifact_store.runs import Run
 
 Opener: TypeAlias = Callable[[str], Any]
+
+# What is neither an input nor holds one.
+_VALUES = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 _OPENERS: Mapping[type, Opener] = {Checkpoint: open_checkpoint, Run: Run, File: File}
 
@@ -39,6 +43,16 @@ class Signature:
         self._signature = inspect.signature(function)
         self._ignore = frozenset(ignore)
         self._openers = _openers(function, self._signature)
+        parameters = self._signature.parameters.values()
+        self._defaults: dict[str, Any] = {one.name: one.default for one in parameters}
+        self._required = {one.name for one in parameters if one.default is one.empty}
+        self._positional = [
+            one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD
+        ]
+        self._is_plain = all(
+            one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+            for one in parameters
+        )
 
     @property
     def takes_run(self) -> bool:
@@ -46,17 +60,33 @@ class Signature:
         first = next(iter(self._signature.parameters), "")
         return self._openers.get(first) is Run
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Sort the arguments of a call; `TypeError`, as the function itself would raise, if they do not fit."""
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
         arguments = Arguments({}, {}, {})
-        for name, value in bound.arguments.items():
-            opener = self._openers.get(name)
-            opened = _named(value) if opener is None else _open(_named(value), opener)
+        for name, value in self._values(args, kwargs).items():
             plain = arguments.ignored if name in self._ignore else arguments.params
+            opener = self._openers.get(name)
+            if opener is None and type(value) in _VALUES:
+                plain[name] = value
+                continue
+            opened = _named(value) if opener is None else _open(_named(value), opener)
             (arguments.inputs if holds_input(opened) else plain)[name] = opened
         return arguments
+
+    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Every argument by name, in the order of the signature."""
+        if self._is_plain and len(args) <= len(self._positional):
+            # What `inspect` does, for the signatures that nearly all analyses have, in a tenth of its time.
+            given = dict(zip(self._positional, args, strict=False))
+            if (
+                given.keys().isdisjoint(kwargs)
+                and kwargs.keys() <= self._defaults.keys()
+            ):
+                if self._required <= given.keys() | kwargs.keys():
+                    return self._defaults | given | kwargs
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
 
     def unbind(
         self, values: Mapping[str, Any]
@@ -70,7 +100,10 @@ class Signature:
 
     def non_default(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The params that are not at their default: what distinguishes this call in a name."""
-        empty = {inspect.Parameter.VAR_POSITIONAL: (), inspect.Parameter.VAR_KEYWORD: {}}
+        empty: dict[Any, Any] = {
+            inspect.Parameter.VAR_POSITIONAL: (),
+            inspect.Parameter.VAR_KEYWORD: {},
+        }
         defaults = {
             name: empty.get(one.kind, one.default)
             for name, one in self._signature.parameters.items()
@@ -91,34 +124,39 @@ def _same(value: Any, default: Any) -> bool:
 
 def _named(value: Any) -> Any:
     """The inverse of `anonymous`, for calls from inside an analysis."""
-    if isinstance(value, AnonymousCheckpoint):
-        return value.named
-    if isinstance(value, list | tuple) and any(
-        isinstance(one, AnonymousCheckpoint) for one in value
-    ):
-        return _rebuilt(value, map(_named, value))
-    if type(value) is dict and any(
-        isinstance(one, AnonymousCheckpoint) for one in value.values()
-    ):
-        return {key: _named(one) for key, one in value.items()}
-    return value
+    return _mapped(
+        value, lambda one: one.named if isinstance(one, AnonymousCheckpoint) else one
+    )
 
 
 def anonymous(value: Any) -> Any:
     """`value` as a function gets it: whoever reads the path or epoch of a checkpoint in it is refused."""
-    if isinstance(value, Checkpoint):
-        return value.anonymous()
-    if isinstance(value, list | tuple | set | frozenset):
-        return _rebuilt(value, map(anonymous, value))
+    return _mapped(
+        value, lambda one: one.anonymous() if isinstance(one, Checkpoint) else one
+    )
+
+
+def _open(value: Any, opener: Opener) -> Any:
+    """Open the paths in a value; anything else stays as it is."""
+    return _mapped(value, lambda one: opener(os.fspath(one)) if _is_path(one) else one)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike) and not is_input(value)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """`value` with everything in it changed, at any depth; itself if that changes nothing."""
     if type(value) is dict:
-        return {key: anonymous(one) for key, one in value.items()}
-    return value
-
-
-def _rebuilt(like: Any, items: Iterable[Any]) -> Any:
-    """A sequence of the type of `like`."""
-    make = getattr(like, "_make", type(like))  # Named tuples take their fields one by one.
-    return make(items)
+        changed = [_mapped(one, change) for one in value.values()]
+        same = all(map(is_, changed, value.values()))
+        return value if same else dict(zip(value, changed, strict=True))
+    if isinstance(value, list | tuple | set | frozenset):
+        changed = [_mapped(one, change) for one in value]
+        # Named tuples take their fields one by one.
+        make = getattr(value, "_make", type(value))
+        return value if all(map(is_, changed, value)) else make(changed)
+    return change(value)
 
 
 def is_input(value: Any) -> bool:
@@ -171,21 +209,6 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
         except Unencodable as error:
             raise UnencodableParam(analysis, name, error.found, error.advice) from None
     return b"".join(parts)
-
-
-def _open(value: Any, opener: Opener) -> Any:
-    """Open the paths in a value; anything else stays as it is."""
-    if isinstance(value, str | os.PathLike) and not is_input(value):
-        return opener(os.fspath(value))
-    if isinstance(value, list | tuple) and any(
-        isinstance(one, str | os.PathLike) for one in value
-    ):
-        return _rebuilt(value, (_open(one, opener) for one in value))
-    if type(value) is dict and any(
-        isinstance(one, str | os.PathLike) for one in value.values()
-    ):
-        return {key: _open(one, opener) for key, one in value.items()}
-    return value
 
 
 def _openers(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from artifact_store.arraysets import UNDECLARED
-from artifact_store.calls import version_of
 from artifact_store.declarations import Declaration, declare
 from artifact_store.errors import BadDeclaration
+from artifact_store.versions import version_of
 
 OTHERS: dict[str, Any] = {
     "codec": "raw",

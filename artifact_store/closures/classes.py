@@ -18,8 +18,17 @@ _GENERATED = (
     types.GetSetDescriptorType,
     type(vars(namedtuple("_Pair", "one"))["one"]),
 )
-_MECHANICS = frozenset({"_abc_impl", "_is_protocol", "_is_runtime_protocol", "__non_callable_proto_members__"})  # fmt: skip  # noqa: E501
-_TELLING = frozenset({"__slots__", "__match_args__", "__hash__", "__array_priority__", "__array_ufunc__"})  # fmt: skip
+_MECHANICS = frozenset(
+    {
+        "_abc_impl",
+        "_is_protocol",
+        "_is_runtime_protocol",
+        "__non_callable_proto_members__",
+    }
+)
+_TELLING = frozenset(
+    {"__slots__", "__match_args__", "__hash__", "__array_priority__", "__array_ufunc__"}
+)
 
 
 def attributes_of(
@@ -31,7 +40,7 @@ def attributes_of(
         (f"base {base.__qualname__}", base) for base in bases
     ]
     if isinstance(cls, EnumMeta):
-        members = [(name, one.value) for name, one in cls.__members__.items()]  # type: ignore[var-annotated]  # fmt: skip
+        members = [(name, one.value) for name, one in cls.__members__.items()]  # type: ignore[var-annotated]
         found.append(("members", members))
     if "__dataclass_fields__" in vars(cls):
         found.append(("fields", _fields(cls)))

@@ -22,7 +22,14 @@ def essence(code: CodeType) -> tuple[object, ...]:
         constants[0] = isinstance(code.co_consts[0], str)
     counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
     names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
-    return (code.co_code, code.co_exceptiontable, constants, names, counts, code.co_flags)  # fmt: skip
+    return (
+        code.co_code,
+        code.co_exceptiontable,
+        constants,
+        names,
+        counts,
+        code.co_flags,
+    )
 
 
 def nested(code: CodeType) -> Iterator[CodeType]:
@@ -53,7 +60,9 @@ def outside(code: CodeType, start: tuple[int, int], end: tuple[int, int]) -> int
 
 def _column(code: CodeType) -> int:
     positions = code.co_positions()
-    return next((column for _, _, column, end in positions if column is not None and end), 0)  # fmt: skip
+    return next(
+        (column for _, _, column, end in positions if column is not None and end), 0
+    )
 
 
 def _essence_of_constant(constant: object) -> object:

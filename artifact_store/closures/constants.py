@@ -30,7 +30,9 @@ from artifact_store.closures.resolve import Label
 from artifact_store.encoding import encode, has_encoding, type_name
 from artifact_store.errors import Unencodable
 
-DECLARE = "Declare what decides the result: @analysis(depends_on=(function, value, ...))."
+DECLARE = (
+    "Declare what decides the result: @analysis(depends_on=(function, value, ...))."
+)
 NAME_OR_DECLARE = f"Name what is used, as in module.function. Or: {DECLARE}"
 _MAKE_PLAIN = (
     "Make it of plain values (of a path, File(path) is the content and str(path) the name), "
@@ -119,7 +121,9 @@ class Describer:
         code = self._external(module, value.__code__.co_qualname)
         held = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
         kept = vars(value).get("__wrapped__")
-        return self._made_of("function", [code, kept, *held, value.__defaults__, value.__kwdefaults__])  # fmt: skip
+        return self._made_of(
+            "function", [code, kept, *held, value.__defaults__, value.__kwdefaults__]
+        )
 
     def _of_a_library(self, value: Any) -> bytes | None:
         """An instance of an installed class; `None` if it has an encoding."""
@@ -137,7 +141,9 @@ class Describer:
         if name is not None:
             return self._external(*name)
         if isinstance(value, _METHODS) and not isinstance(value.__self__, ModuleType):
-            return self._parts("method", [value.__self__, getattr(value, "__func__", value.__name__)])  # fmt: skip
+            return self._parts(
+                "method", [value.__self__, getattr(value, "__func__", value.__name__)]
+            )
         if isinstance(value, _DESCRIPTORS):
             return self._parts("descriptor", [value.__objclass__, value.__name__])
         if type(value).__module__ in ("typing", "typing_extensions", "types"):
@@ -157,7 +163,7 @@ class Describer:
             return kind
         held = getattr(value, "__dict__", {})
         if callable(value) and hasattr(value, "__wrapped__"):
-            made_with = getattr(value, "cache_parameters", dict)()
+            made_with: Any = getattr(value, "cache_parameters", dict)()
             return self._parts("wrapper", [kind, made_with, value.__wrapped__])
         if held and (self._libraries or any(map(self._is_our_code, held.values()))):
             return self._made_of("object", [kind, *sorted(held.items())])
@@ -210,10 +216,14 @@ class Describer:
         return isinstance(value, FunctionType | type) and self.book.ours.has(value)
 
     def _compiled(self, module: str) -> bytes:
-        return self._unresolved(f"is of {module}, which is compiled and has no source", DECLARE)  # fmt: skip
+        return self._unresolved(
+            f"is of {module}, which is compiled and has no source", DECLARE
+        )
 
     def _opaque(self, kind: str) -> bytes:
-        return self._unresolved(f"holds a {kind}, whose content is not known", _MAKE_PLAIN)  # fmt: skip
+        return self._unresolved(
+            f"holds a {kind}, whose content is not known", _MAKE_PLAIN
+        )
 
     def _unresolved(self, problem: str, advice: str) -> bytes:
         return self.book.unresolved(self.place, f"`{self.spelled}` {problem}", advice)
@@ -266,9 +276,15 @@ _CONTENTS: dict[type, Callable[[Any], Any]] = {
 
 def _attributes(value: Any) -> dict[str, Any]:
     """The attributes an instance holds, but those that it computed from the others and keeps."""
-    held = {name: getattr(value, name) for name in slots_of(type(value)) if hasattr(value, name)}  # fmt: skip
+    held = {
+        name: getattr(value, name)
+        for name in slots_of(type(value))
+        if hasattr(value, name)
+    }
     held |= getattr(value, "__dict__", {})
-    return {name: held[name] for name in sorted(held) if not _is_cached(type(value), name)}  # fmt: skip
+    return {
+        name: held[name] for name in sorted(held) if not _is_cached(type(value), name)
+    }
 
 
 def _is_cached(cls: type, name: str) -> bool:

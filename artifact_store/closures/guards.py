@@ -81,7 +81,11 @@ class Guard:
 
     def content(self, value: Any, is_ours: Callable[[type], bool]) -> None:
         """Hold that a value, and every value in it, keeps its content, as far as that can change at all."""
-        if value is None or isinstance(value, str | bytes | int | float | complex) or id(value) in self._watched:  # fmt: skip
+        if (
+            value is None
+            or isinstance(value, str | bytes | int | float | complex)
+            or id(value) in self._watched
+        ):
             return
         self._watched[id(value)] = value
         for part in self._parts(value, is_ours):
@@ -153,7 +157,11 @@ class Guard:
                 yield from self._state(value)
 
     def _collected(self, value: Any) -> Iterator[Any]:
-        collections_ = _views(value) if isinstance(value, _MAPPINGS) else [value] if isinstance(value, _SEQUENCES) else []  # fmt: skip  # noqa: E501
+        collections_ = (
+            _views(value)
+            if isinstance(value, _MAPPINGS)
+            else [value] if isinstance(value, _SEQUENCES) else []
+        )
         for items in collections_:
             if not isinstance(items, tuple | frozenset):
                 self._items.append((items, tuple(items)))
@@ -179,7 +187,11 @@ def is_dispatched(function: FunctionType) -> bool:
 def slots_of(cls: type) -> list[str]:
     """The names of the slots of a class and its bases."""
     declared = [vars(kind).get("__slots__", ()) for kind in cls.__mro__]
-    names = [one for slots in declared for one in ([slots] if isinstance(slots, str) else slots)]  # fmt: skip
+    names = [
+        one
+        for slots in declared
+        for one in ([slots] if isinstance(slots, str) else slots)
+    ]
     return [name for name in names if not name.startswith("__")]
 
 

@@ -40,13 +40,20 @@ def _holds(module: Any, name: str, value: Any) -> bool:
         held = getattr(held, part, None)
     # Methods of built-in types are made anew at each look, and are equal.
     return held is value or (
-        type(held) is type(value) and type(value).__module__ == "builtins" and bool(held == value)  # fmt: skip
+        type(held) is type(value)
+        and type(value).__module__ == "builtins"
+        and bool(held == value)
     )
 
 
 def _packages(value: Any) -> Iterator[str]:
     bound = getattr(value, "__self__", None)
-    for one in (_claimed(value)[0], type(value).__module__, _claimed(bound)[0], type(bound).__module__):  # fmt: skip
+    for one in (
+        _claimed(value)[0],
+        type(value).__module__,
+        _claimed(bound)[0],
+        type(bound).__module__,
+    ):
         yield one.partition(".")[0]
 
 

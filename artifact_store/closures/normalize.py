@@ -76,7 +76,11 @@ class _Canonical:
         for node in nodes:
             if isinstance(node, ast.If) and is_for_type_checkers(node):
                 yield from self._telling(node.orelse)
-            elif not (isinstance(node, _SILENT) or _is_bare_constant(node) or self._only_annotates(node)):  # fmt: skip
+            elif not (
+                isinstance(node, _SILENT)
+                or _is_bare_constant(node)
+                or self._only_annotates(node)
+            ):
                 yield node
 
     def _only_annotates(self, node: object) -> bool:

@@ -85,7 +85,9 @@ def _is_installed(file: str) -> bool:
 
 
 def _file_of(module: ModuleType | None) -> str | None:
-    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)  # fmt: skip
+    file = getattr(module, "__file__", None) or next(
+        iter(getattr(module, "__path__", ())), None
+    )
     return file or ("<frozen>" if _is_frozen(module) else None)
 
 

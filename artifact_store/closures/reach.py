@@ -88,9 +88,13 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
         roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
     members = walk.members()
     walk.raise_unresolved()
-    parts = [bytes(part.digest) for one in members for part in (one, *one.references)]
+    digests = [
+        bytes(digest)
+        for one in members
+        for digest in (one.digest, *(reference.digest for reference in one.references))
+    ]
     lengths = [b"%d" % len(one.references) for one in members]
-    digest = digest_of("closure", *roots, *lengths, *parts)
+    digest = digest_of("closure", *roots, *lengths, *digests)
     return Closure(digest, tuple(members), tuple(sorted(walk.packages)), walk.guard)
 
 
@@ -125,7 +129,9 @@ class _Walk:
             # The defaults of the analysis are params, except where its own code relies on them.
             self._at = 0
             defaults = self._values(_defaults(self._met[0]), members[0].file)
-            members[0] = replace(members[0], references=members[0].references + tuple(defaults))  # fmt: skip
+            members[0] = replace(
+                members[0], references=members[0].references + tuple(defaults)
+            )
             self._describe_met(members)
         return members
 
@@ -192,11 +198,24 @@ class _Walk:
         node = bare_function(definition.node, function.__globals__)
         names = names_in([node])
         decorators = names_in(getattr(node, "decorator_list", [])).chains
-        looked_up = global_names(function.__code__) | {chain[0] for chain in decorators if chain[0] in function.__globals__}  # fmt: skip  # noqa: E501
-        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))  # fmt: skip
-        scope = Scope(definition.file, definition.line, function.__globals__, looked_up, cells, names.imports)  # fmt: skip
+        looked_up = global_names(function.__code__) | {
+            chain[0] for chain in decorators if chain[0] in function.__globals__
+        }
+        cells = dict(
+            zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        )
+        scope = Scope(
+            definition.file,
+            definition.line,
+            function.__globals__,
+            looked_up,
+            cells,
+            names.imports,
+        )
         # A cell may go unnamed: `super()` has the class in one.
-        names.chains.update({(name,): definition.line for name in cells if (name,) not in names.chains})  # fmt: skip
+        names.chains.update(
+            {(name,): definition.line for name in cells if (name,) not in names.chains}
+        )
         references = [*self._references(names, scope)]
         if function is not self._met[0]:
             references += self._values(_defaults(function), scope.file)
@@ -210,24 +229,44 @@ class _Walk:
         self.guard.cls(cls)
         definitions = definitions_of_class(cls)
         attributes = attributes_of(cls, self.ours.has)
-        methods = {name for name, value in attributes if isinstance(plain_function(value), FunctionType)}  # fmt: skip
+        methods = {
+            name
+            for name, value in attributes
+            if isinstance(plain_function(value), FunctionType)
+        }
         nodes = [bare_class(one.node, methods) for one in definitions]
         names = names_in(nodes)
-        namespace = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}  # fmt: skip
-        file, line = (definitions[0].file, definitions[0].line) if definitions else ("", 0)  # fmt: skip
-        known = {chain[0] for chain in names.chains if chain[0] in namespace} - {cls.__name__}  # fmt: skip
+        namespace = (
+            vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        )
+        file, line = (
+            (definitions[0].file, definitions[0].line) if definitions else ("", 0)
+        )
+        known = {chain[0] for chain in names.chains if chain[0] in namespace} - {
+            cls.__name__
+        }
         scope = Scope(file, line, namespace, frozenset(known), {}, names.imports)
         references = [*self._references(names, scope)] + self._values(attributes, file)
-        return _member(f"{cls.__module__}.{cls.__qualname__}", definitions, nodes, references)  # fmt: skip
+        return _member(
+            f"{cls.__module__}.{cls.__qualname__}", definitions, nodes, references
+        )
 
     def _references(self, names: Names, scope: Scope) -> Iterator[Reference]:
         for line, spelled in names.dynamic:
-            self.unresolved(f"{scope.file}:{line}", f"`{spelled}` can reach any name of a module", DECLARE)  # fmt: skip
+            self.unresolved(
+                f"{scope.file}:{line}",
+                f"`{spelled}` can reach any name of a module",
+                DECLARE,
+            )
         for chain in sorted(filter(scope.knows, names.chains)):
             place, spelled = f"{scope.file}:{names.chains[chain]}", ".".join(chain)
             for value, rest in self._resolver.resolve(chain, scope):
                 yield self._reference(spelled, value, place)
-                if rest and isinstance(value, FunctionType) and not is_dispatched(value):  # fmt: skip
+                if (
+                    rest
+                    and isinstance(value, FunctionType)
+                    and not is_dispatched(value)
+                ):
                     # Functions have attributes too.
                     held = self.guard.name(vars(value), rest[0])
                     if held is not MISSING:
@@ -238,11 +277,23 @@ class _Walk:
 
     def _reference(self, spelled: str, value: Any, place: str) -> Reference:
         if value is MISSING:
-            return Reference("missing", spelled, digest_of("missing", spelled.encode()), "not defined")  # fmt: skip
+            return Reference(
+                "missing",
+                spelled,
+                digest_of("missing", spelled.encode()),
+                "not defined",
+            )
         described = self.describe(value, place, spelled)
         # `encode` marks what is not plain content; that is compared as code, not as a value.
-        kind: Literal["code", "constant"] = "code" if described.startswith(b"other:") else "constant"  # fmt: skip
-        return Reference(kind, spelled, digest_of("reference", spelled.encode(), described), _in_words(value))  # fmt: skip
+        kind: Literal["code", "constant"] = (
+            "code" if described.startswith(b"other:") else "constant"
+        )
+        return Reference(
+            kind,
+            spelled,
+            digest_of("reference", spelled.encode(), described),
+            _in_words(value),
+        )
 
 
 def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
@@ -251,11 +302,18 @@ def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
     return [(f"default {name}", value) for name, value in (*positional, *named)]
 
 
-def _member(name: str, written: list[Definition], nodes: list[Any], references: list[Reference]) -> Member:  # fmt: skip
-    forms = [canonical(n, lazy_annotations=d.lazy_annotations) for n, d in zip(nodes, written, strict=True)]  # fmt: skip
+def _member(
+    name: str, written: list[Definition], nodes: list[Any], references: list[Reference]
+) -> Member:
+    forms = [
+        canonical(n, lazy_annotations=d.lazy_annotations)
+        for n, d in zip(nodes, written, strict=True)
+    ]
     file, line = (written[0].file, written[0].line) if written else ("", 0)
     source = "\n".join(one.source for one in written)
-    return Member(name, file, line, source, digest_of("member", *forms), tuple(references))  # fmt: skip
+    return Member(
+        name, file, line, source, digest_of("member", *forms), tuple(references)
+    )
 
 
 def _in_words(value: Any) -> str:

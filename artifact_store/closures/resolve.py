@@ -16,7 +16,18 @@ from artifact_store.closures.names import Chain, LocalImport
 from artifact_store.closures.origins import FirstParty, is_compiled
 
 # They say where a module is and what it is called, which decides nothing.
-_OF_THE_MODULE = frozenset({"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__path__", "__cached__"})  # fmt: skip  # noqa: E501
+_OF_THE_MODULE = frozenset(
+    {
+        "__name__",
+        "__file__",
+        "__doc__",
+        "__package__",
+        "__spec__",
+        "__loader__",
+        "__path__",
+        "__cached__",
+    }
+)
 # Through them every name of a module can be reached.
 _NAMESPACES = frozenset({"__dict__", "__getattribute__", "__builtins__"})
 
@@ -100,7 +111,9 @@ class Resolver:
     ) -> tuple[Any, Chain]:
         chain = rest if bound.attribute is None else (bound.attribute, *rest)
         try:
-            name = importlib.util.resolve_name("." * bound.level + bound.module, _package(namespace))  # fmt: skip
+            name = importlib.util.resolve_name(
+                "." * bound.level + bound.module, _package(namespace)
+            )
             if not self.ours.has_module(name):
                 # It may be slow to import, and nothing in it would be looked at.
                 return self._installed(name, chain)

@@ -6,7 +6,6 @@ compiled form, never by its line number.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -37,7 +36,11 @@ from artifact_store.closures.origins import is_cell
 from artifact_store.errors import SourceChanged, SourceUnavailable
 
 _ANNOTATIONS = __future__.annotations.compiler_flag
-_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names if name != "nested_scopes" and name != "generators")  # fmt: skip  # noqa: E501
+_FUTURES = sum(
+    getattr(__future__, name).compiler_flag
+    for name in __future__.all_feature_names
+    if name != "nested_scopes" and name != "generators"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,11 @@ def definition_of_function(function: FunctionType) -> Definition:
     if file is None:
         raise SourceUnavailable(name, filename)
     for scopes in _compilations(file, code.co_flags & _FUTURES, function.__module__):
-        same = [one for one in scopes if one.code.co_qualname == code.co_qualname and same_code(one.code, code)]  # fmt: skip  # noqa: E501
+        same = [
+            one
+            for one in scopes
+            if one.code.co_qualname == code.co_qualname and same_code(one.code, code)
+        ]
         if same:
             nearest = min(same, key=lambda scope: distance(scope.code, code))
             return _definition(file, nearest)
@@ -112,7 +119,12 @@ def _find_class(cls: type) -> Iterator[Definition]:
     }
     for file in _files_of_class(cls, methods):
         scopes = _scopes(file, 0)
-        found = [one for one in scopes if one.code.co_qualname == cls.__qualname__ and isinstance(one.node, ast.ClassDef)]  # fmt: skip  # noqa: E501
+        found = [
+            one
+            for one in scopes
+            if one.code.co_qualname == cls.__qualname__
+            and isinstance(one.node, ast.ClassDef)
+        ]
         if found:
             fitting = [one for one in found if _has_methods(one.code, methods)]
             yield from (_definition(file, one) for one in fitting or found)
@@ -125,7 +137,11 @@ def _files_of_class(cls: type, methods: dict[str, CodeType]) -> Iterator[_File]:
     files = [code.co_filename for code in methods.values()] + [module_file]
     cells = [name for name in reversed(linecache.cache) if is_cell(name)]
     wanted = f"class {cls.__name__}"
-    cells = [name for name in cells if any(wanted in line for line in linecache.getlines(name))]  # fmt: skip
+    cells = [
+        name
+        for name in cells
+        if any(wanted in line for line in linecache.getlines(name))
+    ]
     for name in dict.fromkeys(files + cells):
         file = _read(_absolute(name, cls.__module__))
         if file is not None:
@@ -140,7 +156,9 @@ def _has_methods(cls: CodeType, methods: dict[str, CodeType]) -> bool:
 def _absolute(filename: str, module: str) -> str:
     """The file that code says it is from; that of a script is relative to where the script was started."""
     file = str(getattr(sys.modules.get(module), "__file__", None) or "")
-    relative = not os.path.isabs(filename) and file.endswith(os.path.normpath(os.sep + filename))  # fmt: skip
+    relative = not os.path.isabs(filename) and file.endswith(
+        os.path.normpath(os.sep + filename)
+    )
     return file if relative else filename
 
 
@@ -230,7 +248,10 @@ def _best(nodes: list[Any], code: CodeType) -> Any:
         return nodes[0]
 
     def misfit(node: Any) -> tuple[int, int, int]:
-        start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # fmt: skip
+        start, end = (node.lineno, node.col_offset), (
+            node.end_lineno,
+            node.end_col_offset,
+        )
         return outside(code, start, end), end[0] - start[0], end[1] - start[1]
 
     return min(nodes, key=misfit)

@@ -21,10 +21,14 @@ STORE_VARIABLE = "ARTIFACT_STORE"
 
 def chosen_store(declared: Store | str | None, home: Path | None) -> Store | None:
     """The store of a call whose first input has its artifacts at `home`; `None` if nothing says which."""
-    chosen = declared or os.environ.get(STORE_VARIABLE) or home
-    if isinstance(chosen, str | os.PathLike):
-        return open_store(os.path.abspath(chosen))
-    return chosen
+    chosen = declared or os.environ.get(STORE_VARIABLE)
+    if not chosen:
+        return None if home is None else open_store(str(home))
+    return (
+        open_store(os.path.abspath(chosen))
+        if isinstance(chosen, str | os.PathLike)
+        else chosen
+    )
 
 
 def store_at(path: Path) -> Store:

@@ -64,7 +64,7 @@ class Name(str):
         return "overridden"
 
 
-def helper() -> None: ...
+def helper(*_: Any) -> Any: ...
 
 
 @pytest.fixture
@@ -94,7 +94,9 @@ def describe(notes: Notes, value: Any) -> bytes:
         (int, "builtins:int"),
     ],
 )  # fmt: skip
-def test_what_is_installed_is_known_by_its_name(notes: Notes, value: Any, names: str) -> None:  # fmt: skip
+def test_what_is_installed_is_known_by_its_name(
+    notes: Notes, value: Any, names: str
+) -> None:
     describe(notes, value)
 
     assert notes.named == names.split() and not notes.problems
@@ -113,7 +115,7 @@ def test_what_is_installed_is_known_by_its_name(notes: Notes, value: Any, names:
         staticmethod(helper),
         np.vectorize(helper),
         torch.no_grad()(helper),
-        contextmanager(helper),  # type: ignore[arg-type]
+        contextmanager(helper),
     ],
 )
 def test_what_is_made_of_code_of_the_user_leads_to_it(notes: Notes, value: Any) -> None:
@@ -170,7 +172,7 @@ def test_a_wrapper_that_bears_the_name_of_something_else_is_not_it(
     @functools.wraps(np.sin)
     def sin(x: Any) -> Any: ...
 
-    wrapped = np.vectorize(sin)
+    wrapped: Any = np.vectorize(sin)
     wrapped.__module__, wrapped.__name__ = "numpy", "sin"
 
     assert describe(notes, wrapped) != describe(notes, np.sin)
@@ -188,7 +190,9 @@ def test_a_wrapper_that_bears_the_name_of_something_else_is_not_it(
         (iter([]), "list_iterator"),
     ],
 )
-def test_what_has_no_content_is_noted_by_its_type(notes: Notes, value: Any, mentioned: str) -> None:  # fmt: skip
+def test_what_has_no_content_is_noted_by_its_type(
+    notes: Notes, value: Any, mentioned: str
+) -> None:
     describe(notes, value)
 
     (problem,) = notes.problems

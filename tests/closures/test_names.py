@@ -67,7 +67,9 @@ def test_every_import_is_found(text: str) -> None:
     assert names_in([ast.parse(text)]).imports == IMPORTS[text]
 
 
-@pytest.mark.parametrize("text", ["f.__globals__['x']", "frame().f_globals", "m.__builtins__"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["f.__globals__['x']", "frame().f_globals", "m.__builtins__"]
+)
 def test_a_namespace_is_a_lookup_nobody_can_follow(text: str) -> None:
     ((line, _),) = names_in([ast.parse("\n" + text)]).dynamic
 

@@ -103,7 +103,9 @@ def test_what_means_something_else_has_another_form(one: str, other: str) -> Non
 def test_annotations_that_are_never_evaluated_do_not_count(annotated: str) -> None:
     other = annotated.replace("int", "float")
 
-    one, two = (canonical(ast.parse(text), lazy_annotations=True) for text in (annotated, other))  # fmt: skip
+    one, two = (
+        canonical(ast.parse(text), lazy_annotations=True) for text in (annotated, other)
+    )
 
     assert one == two
 

@@ -225,7 +225,9 @@ def in_notebook(cwd: Path, *cells: str) -> str:
     return output_of("-c", NOTEBOOK, cwd=cwd, text=json.dumps(cells))
 
 
-SHOW = "from artifact_store.closures.reach import closure_of\nprint(closure_of(f).digest)"  # fmt: skip
+SHOW = (
+    "from artifact_store.closures.reach import closure_of\nprint(closure_of(f).digest)"
+)
 
 
 @pytest.fixture
@@ -289,10 +291,13 @@ def test_coverage_and_tracing_do_no_harm(imported: str, tmp_path: Path) -> None:
 
 
 def test_no_hash_seed_shows(tmp_path: Path) -> None:
-    body = "def a(): return 1\ndef b(): return 2\ndef c(): return 3\nALL = {a, b, c, 'x', 'y', int, len}\ndef f(): return ALL\n"  # fmt: skip
+    body = "def a(): return 1\ndef b(): return 2\ndef c(): return 3\nALL = {a, b, c, 'x', 'y', int, len}\ndef f(): return ALL\n"
     (tmp_path / "script.py").write_text(body + REPORT)
 
-    seen = {output_of("script.py", cwd=tmp_path, PYTHONHASHSEED=str(seed)) for seed in range(4)}  # fmt: skip
+    seen = {
+        output_of("script.py", cwd=tmp_path, PYTHONHASHSEED=str(seed))
+        for seed in range(4)
+    }
 
     assert len(seen) == 1
 
@@ -305,11 +310,66 @@ def test_a_closure_imports_nothing_heavy(tmp_path: Path) -> None:
     assert output_of("script.py", cwd=tmp_path) == "False"
 
 
-def test_whether_a_package_is_loaded_already_does_not_matter(write_project: Any, tmp_path: Path) -> None:  # fmt: skip
-    body = "def f(x):\n    import torch.nn.functional as F\n    from torch import nn\n    return F.relu(x), nn.ReLU\n"  # fmt: skip
+def test_whether_a_package_is_loaded_already_does_not_matter(
+    write_project: Any, tmp_path: Path
+) -> None:
+    body = "def f(x):\n    import torch.nn.functional as F\n    from torch import nn\n    return F.relu(x), nn.ReLU\n"
     (tmp_path / "script.py").write_text(body + REPORT)
     import torch
 
     here = closure_of(write_project(body).f).digest
 
     assert torch and output_of("script.py", cwd=tmp_path) == str(here)
+
+
+ANALYSES = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from artifact_store import analysis
+
+SCALE = [3]
+
+class A:
+    x = 1
+
+def helper(): return A().x * SCALE[0]
+
+@analysis
+def inner(checkpoint): return helper()
+
+@analysis
+def f(checkpoint, again=False): return f(checkpoint) if again else inner(checkpoint)
+
+def digests(one):
+    return str(one.closure.digest), str(one.__wrapped__.__globals__["inner"].closure.digest)
+"""
+WORKERS = """
+if __name__ == "__main__":
+    import joblib
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawned = pool.submit(digests, f).result()
+    (loky,) = joblib.Parallel(n_jobs=2)([joblib.delayed(digests)(f)])
+    print(spawned == loky == digests(f), *digests(f))
+"""
+
+
+@pytest.fixture
+def expected(write_project: Any) -> str:
+    main = write_project(ANALYSES)
+    return f"True {' '.join(main.digests(main.f))}"
+
+
+def test_workers_of_a_script_give_the_digest_of_an_import(
+    expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(ANALYSES + WORKERS)
+
+    assert output_of("script.py", cwd=tmp_path) == expected
+
+
+def test_workers_of_a_notebook_give_the_digest_of_an_import(
+    expected: str, tmp_path: Path
+) -> None:
+    loky = "import joblib\n(there,) = joblib.Parallel(n_jobs=2)([joblib.delayed(digests)(f)])\nprint(there == digests(f), *there)"
+
+    assert in_notebook(tmp_path, ANALYSES, loky) == expected
