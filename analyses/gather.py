@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyses.clusters import neuron_freq_norm
 from analyses.embedding import fourier_coefficients
 from analyses.neurons import neuron_activations
-from analyses.report import ReportData
+from analyses.report import SPECIALISED_FROM, ReportData
 from artifact_store import Analysis, AnalysisPipeline, Run
 
 SHOWN: tuple[Analysis[..., Any], ...] = (
@@ -66,7 +66,10 @@ def telling_neurons(norm: NDArray[np.floating[Any]], count: int) -> list[int]:
         (frequency, neuron), the share of each neuron's power on a frequency.
     """
     best, purity = norm.argmax(axis=0), norm.max(axis=0)
-    clusters = [np.flatnonzero(best == k) for k in np.unique(best)]
+    pure = purity >= SPECIALISED_FROM
+    # Before anything has specialised, the purer half of what there is.
+    telling = pure if pure.any() else purity >= np.median(purity)
+    clusters = [np.flatnonzero((best == k) & telling) for k in np.unique(best)]
     clusters = [
         cluster[np.argsort(-purity[cluster], kind="stable")] for cluster in clusters
     ]

@@ -76,7 +76,8 @@ def padded(noise: int) -> np.ndarray[Any, Any]:
 DISTINCT: list[Any] = [
     None, ..., NotImplemented, True, False, 0, 1, -1, 255, -255, 2**70, 0.0, -0.0, 1.0, math.nan, math.inf, -math.inf,
     5e-324, 1j, 0j, 1 + 1j, "", "1", "a", "b", "ä", "\ud800", "None", b"", b"1", b"a", bytearray(b"a"),
-    (), (1,), (1, 2), (2, 1), ((1,), 2), (1, (2,)), (None,), [], [1], [1, 2], [[1], 2], [(1,)], {}, {"a": 1}, {"a": 1.0},
+    (), (1,), (1, 2), (2, 1), ((1,), 2), (1, (2,)), (None,), [], [1], [1, 2], [[1], 2], [(1,)], {}, {"a": 1},
+    {"a": 1.0},
     {"a": 1, "b": 2}, {"b": 2, "a": 1}, {1: "a"}, {(): []}, set(), {1}, {"a"}, {1, 2}, frozenset(), frozenset({1}),
     ["a", "b"], ["ab"], ["a", ["b"]], range(3), range(1, 3), range(0, 3, 2), slice(3), slice(1, 3), slice(None),
     re.compile("a"), re.compile("b"), re.compile(b"a"), re.compile("a", re.I), Colour.RED, Colour.BLUE, Level.LOW,
@@ -244,7 +245,7 @@ def test_no_hash_seed_shows() -> None:
     )
     seen = {
         subprocess.check_output([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed})
-        for seed in "123"
+        for seed in "12"
     }  # fmt: skip
 
     assert len(seen) == 1

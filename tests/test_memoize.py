@@ -674,12 +674,14 @@ def test_a_lambda_without_a_name_is_refused() -> None:
 def test_the_version_of_a_counted_package_is_in_the_key(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = analysis(versions=("numpy",), name="doubled")(doubled.__wrapped__)
+    decorate = analysis(versions=("numpy",), name="doubled")
     one = Checkpoint(checkpoint)
-    before, uncounted = counts.key(one), doubled.key(one)
+    before = decorate(doubled.__wrapped__).key(one)
+    uncounted = analysis(doubled.__wrapped__).key(one)
     monkeypatch.setattr("artifact_store.declarations.version_of", lambda name: "99")
 
-    assert counts.key(one) != before and doubled.key(one) == uncounted
+    assert decorate(doubled.__wrapped__).key(one) != before
+    assert analysis(doubled.__wrapped__).key(one) == uncounted
 
 
 def test_dims_and_coordinates_reach_xarray(checkpoint: Path) -> None:

@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from enum import Enum
+from itertools import chain
 from operator import is_
 from types import CellType, FunctionType
 from typing import Any, cast
@@ -98,9 +99,11 @@ class Guard:
                 return False
         except (KeyError, AttributeError):
             return False
-        for items, then in self._items:
-            if len(items) != len(then) or not all(map(is_, items, then)):
-                return False
+        collections_, lengths, held_then = self._collections
+        if list(map(len, collections_)) != lengths:
+            return False
+        if not all(map(is_, chain.from_iterable(collections_), held_then)):
+            return False
         for cell, held in self._cells:
             if _content(cell) is not held:
                 return False
@@ -108,6 +111,13 @@ class Guard:
             if read() != before:
                 return False
         return True
+
+    @functools.cached_property
+    def _collections(self) -> tuple[list[Collection[Any]], list[int], list[Any]]:
+        """All mutable collections, their lengths, and all they held, one after the other: compared in one sweep."""
+        then = [held for _, held in self._items]
+        watched = [items for items, _ in self._items]
+        return watched, list(map(len, then)), list(chain.from_iterable(then))
 
     @functools.cached_property
     def _unmoved(self) -> Callable[[], bool]:
@@ -138,8 +148,7 @@ class Guard:
         if isinstance(value, Enum):
             yield value.value
         elif isinstance(value, np.ndarray):
-            self._watch(lambda: (value.shape, value.dtype))
-            self._watch(value.tobytes)
+            self._watch(lambda: (value.shape, value.dtype, value.tobytes()))
         elif isinstance(value, bytearray) or hasattr(type(value), "__dlpack__"):
             self._watch(lambda: encode(value))
         elif isinstance(value, ContextVar):
@@ -185,14 +194,15 @@ def is_dispatched(function: FunctionType) -> bool:
 
 
 def slots_of(cls: type) -> list[str]:
-    """The names of the slots of a class and its bases."""
-    declared = [vars(kind).get("__slots__", ()) for kind in cls.__mro__]
-    names = [
-        one
-        for slots in declared
-        for one in ([slots] if isinstance(slots, str) else slots)
-    ]
-    return [name for name in names if not name.startswith("__")]
+    """The names of the slots of a class and its bases, as attributes of an instance."""
+    found = []
+    for kind in cls.__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            is_private = name.startswith("__") and not name.endswith("__")
+            prefix = "_" + kind.__name__.lstrip("_") if is_private else ""
+            found.append(prefix + name)
+    return [name for name in found if name not in ("__dict__", "__weakref__")]
 
 
 def _views(mapping: Mapping[str, Any] | None) -> list[Collection[Any]]:

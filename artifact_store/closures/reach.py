@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from artifact_store.closures.names import Names, global_names, names_in
 from artifact_store.closures.normalize import canonical
 from artifact_store.closures.origins import FirstParty
 from artifact_store.closures.resolve import Label, Resolver, Scope
+from artifact_store.closures.routes import Routes
 from artifact_store.closures.sources import (
     Definition,
     definition_of_function,
@@ -87,7 +88,7 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
         roots = [walk.describe(function, "@analysis", _in_words(function))]
         roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
     members = walk.members()
-    walk.raise_unresolved()
+    walk.routes.raise_unresolved()
     digests = [
         bytes(digest)
         for one in members
@@ -110,16 +111,12 @@ class _Walk:
     def __init__(self, package: str) -> None:
         self.guard = Guard()
         self.packages: set[str] = set()
+        self.routes = Routes()
         self.ours = FirstParty(frozenset({package}) - {__name__.partition(".")[0]})
         self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
         self._begun = self._root_is_called = False
-        # Who reaches whom (members by number, analyses by identity), what is unresolved where, who declared that.
-        self._at: int = -1
-        self._reached: dict[int, set[int]] = {}
-        self._unresolved: list[tuple[int, UnresolvedDependency]] = []
-        self._declaring: set[int] = set()
 
     def members(self) -> list[Member]:
         """Every member in the order met; describing one may meet more."""
@@ -127,24 +124,13 @@ class _Walk:
         self._describe_met(members)
         if self._root_is_called and isinstance(self._met[0], FunctionType):
             # The defaults of the analysis are params, except where its own code relies on them.
-            self._at = 0
-            defaults = self._values(_defaults(self._met[0]), members[0].file)
+            self.routes.at, place = 0, f"{members[0].file}:{members[0].line}"
+            defaults = self._values(_defaults(self._met[0]), place)
             members[0] = replace(
                 members[0], references=members[0].references + tuple(defaults)
             )
             self._describe_met(members)
         return members
-
-    def raise_unresolved(self) -> None:
-        """Raise the first thing unresolved that no analysis on the way to it declared."""
-        excused = set(self._declaring)
-        new = excused
-        while new:
-            new = {to for one in new for to in self._reached.get(one, ())} - excused
-            excused |= new
-        for at, error in self._unresolved:
-            if at not in excused:
-                raise error
 
     def describe(self, value: Any, place: str, spelled: str) -> bytes:
         """What `value` is: its content if it is a constant, its number if it is code."""
@@ -157,7 +143,7 @@ class _Walk:
         number = self._numbers.setdefault(id(code), len(self._met))
         if number == len(self._met):
             self._met.append(code)
-        self._reached.setdefault(self._at, set()).add(number)
+        self.routes.reach(number)
         self._root_is_called |= number == 0 and self._begun
         return number
 
@@ -168,27 +154,19 @@ class _Walk:
             self.packages.add(package)
         return f"external {module}:{name}".encode()
 
-    @contextmanager
-    def within(self, analysis: Any, declared: Any) -> Iterator[None]:
+    def within(self, analysis: Any, declared: Any) -> AbstractContextManager[None]:
         """What is met inside is reached by way of `analysis`, which `declared` what cannot be followed."""
-        outside, self._at = self._at, -2 - id(analysis)
-        self._reached.setdefault(outside, set()).add(self._at)
-        if declared:
-            self._declaring.add(self._at)
-        try:
-            yield
-        finally:
-            self._at = outside
+        return self.routes.within(analysis, declared)
 
     def unresolved(self, place: str, what: str, advice: str) -> bytes:
-        """Note what cannot be known; whether that is an error is known when all is."""
-        self._unresolved.append((self._at, UnresolvedDependency(place, what, advice)))
+        """Note what cannot be known."""
+        self.routes.unresolved(UnresolvedDependency(place, what, advice))
         return b"unresolved " + what.encode()
 
     def _describe_met(self, members: list[Member]) -> None:
         while len(members) < len(self._met):
-            self._at = len(members)
-            met = self._met[self._at]
+            self.routes.at = len(members)
+            met = self._met[len(members)]
             describe = self._function if isinstance(met, FunctionType) else self._class
             members.append(describe(met))
 
@@ -197,31 +175,22 @@ class _Walk:
         definition = definition_of_function(function)
         node = bare_function(definition.node, function.__globals__)
         names = names_in([node])
-        decorators = names_in(getattr(node, "decorator_list", [])).chains
-        looked_up = global_names(function.__code__) | {
-            chain[0] for chain in decorators if chain[0] in function.__globals__
-        }
-        cells = dict(
-            zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        )
-        scope = Scope(
-            definition.file,
-            definition.line,
-            function.__globals__,
-            looked_up,
-            cells,
-            names.imports,
-        )
+        scope = _scope_of(function, definition, names, node)
         # A cell may go unnamed: `super()` has the class in one.
         names.chains.update(
-            {(name,): definition.line for name in cells if (name,) not in names.chains}
+            {
+                (name,): definition.line
+                for name in scope.cells
+                if (name,) not in names.chains
+            }
         )
         references = [*self._references(names, scope)]
+        place = f"{definition.file}:{definition.line}"
         if function is not self._met[0]:
-            references += self._values(_defaults(function), scope.file)
+            references += self._values(_defaults(function), place)
         if "__wrapped__" in vars(function):
             wrapped = self.guard.name(vars(function), "__wrapped__")
-            references += self._values([("__wrapped__", wrapped)], scope.file)
+            references += self._values([("__wrapped__", wrapped)], place)
         name = f"{function.__module__}.{function.__qualname__}"
         return _member(name, [definition], [node], references)
 
@@ -246,7 +215,8 @@ class _Walk:
             cls.__name__
         }
         scope = Scope(file, line, namespace, frozenset(known), {}, names.imports)
-        references = [*self._references(names, scope)] + self._values(attributes, file)
+        references = [*self._references(names, scope)]
+        references += self._values(attributes, f"{file or cls.__module__}:{line}")
         return _member(
             f"{cls.__module__}.{cls.__qualname__}", definitions, nodes, references
         )
@@ -294,6 +264,19 @@ class _Walk:
             digest_of("reference", spelled.encode(), described),
             _in_words(value),
         )
+
+
+def _scope_of(
+    function: FunctionType, definition: Definition, names: Names, node: Any
+) -> Scope:
+    decorators = names_in(getattr(node, "decorator_list", [])).chains
+    namespace, code = function.__globals__, function.__code__
+    looked_up = global_names(code) | {
+        chain[0] for chain in decorators if chain[0] in namespace
+    }
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    file, line = definition.file, definition.line
+    return Scope(file, line, namespace, looked_up, cells, names.imports)
 
 
 def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
