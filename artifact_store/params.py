@@ -10,6 +10,7 @@ import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -66,10 +67,18 @@ class Signature:
         for name, value in self._values(args, kwargs).items():
             plain = arguments.ignored if name in self._ignore else arguments.params
             opener = self._openers.get(name)
+            # First the two kinds that nearly all arguments are of: plain values, and paths to open.
             if opener is None and type(value) in _VALUES:
                 plain[name] = value
                 continue
-            opened = _named(value) if opener is None else _open(_named(value), opener)
+            if opener is None:
+                opened = _named(value)
+            else:
+                opened = (
+                    opener(value)
+                    if type(value) is str
+                    else _open(_named(value), opener)
+                )
             (arguments.inputs if holds_input(opened) else plain)[name] = opened
         return arguments
 
@@ -166,11 +175,11 @@ def is_input(value: Any) -> bool:
 
 def holds_input(value: Any) -> bool:
     """Whether a value is an input, or a sequence or mapping that has one in it."""
+    if is_input(value):
+        return True
     if isinstance(value, list | tuple | set | frozenset):
         return any(map(holds_input, value))
-    if type(value) is dict:
-        return any(map(holds_input, value.values()))
-    return is_input(value)
+    return type(value) is dict and any(map(holds_input, value.values()))
 
 
 def inputs_in(value: Any) -> list[Any]:
@@ -202,13 +211,16 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
     UnencodableParam
         One of them, or something in it, has no canonical encoding.
     """
-    parts = []
+    parts: list[bytes] = []
     for name in sorted(params):
         try:
-            parts.append(encode((name, params[name])))
+            parts += _encoded_name(name), encode(params[name])
         except Unencodable as error:
             raise UnencodableParam(analysis, name, error.found, error.advice) from None
     return b"".join(parts)
+
+
+_encoded_name = lru_cache(maxsize=4096)(encode)
 
 
 def _openers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bench_hit, bench_miss
+from benchmarks import bench_hit, bench_key, bench_miss
 
-for bench in (bench_hit, bench_miss):
+for bench in (bench_hit, bench_miss, bench_key):
     print(f"{(bench.__doc__ or '').splitlines()[0]}\n\n{bench.main()}\n", flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import pickle
-import timeit
 from typing import Any
 
 import pytest
@@ -178,31 +177,3 @@ def test_a_pickled_guard_holds(module: Any) -> None:
     there = pickle.loads(pickle.dumps(closure))
 
     assert there.digest == closure.digest and there.guard.holds()
-
-
-TYPICAL = (
-    """
-import math
-from dataclasses import dataclass
-import numpy as np
-
-@dataclass(frozen=True)
-class Config:
-    scale: float = 2.0
-    name: str = "x"
-
-TABLE, CONFIG, SCALE, NAMES, ARRAY = {"a": 1, "b": [1, 2]}, Config(), 3, ("a", "b"), np.arange(10.0)
-def f9(x): return TABLE, CONFIG, SCALE, NAMES, ARRAY
-"""
-    + "".join(f"def f{i}(x, k={i}): return f{i + 1}(np.sum(x) + math.sqrt(k))\n" for i in range(9))
-    + "f = f0\n"
-)  # fmt: skip
-
-
-def test_a_typical_guard_is_quick(write_project: Any) -> None:
-    guard = closure_of(write_project(TYPICAL).f).guard
-
-    seconds = min(timeit.repeat(guard.holds, number=1000, repeat=20)) / 1000
-
-    # Under 10 µs on an idle machine (bench_hit); here others may be running.
-    assert seconds < 40e-6
