@@ -13,10 +13,9 @@ take ten times as long; only compressed arrays go through zarr itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -76,10 +75,7 @@ __all__ = [
     "write_group",
 ]
 
-Attributes: TypeAlias = Mapping[str, Any]  # JSON
 Check: TypeAlias = Callable[[os.stat_result], object]
-
-NO_ATTRIBUTES: Final[Attributes] = MappingProxyType({})
 
 # Read to be digested: large enough that calls do not count, and stays in the CPU's cache.
 READ_BYTES: Final = 1 << 20
@@ -90,7 +86,6 @@ def write_group(
     arrays: ArraySet,
     *,
     codec: Codec = "raw",
-    attributes: Attributes = NO_ATTRIBUTES,
 ) -> tuple[StoredArray, ...]:
     """Write `arrays` as a zarr group at `directory`, which must not exist yet.
 
@@ -99,7 +94,7 @@ def write_group(
     """
     os.mkdir(directory)
     stored = tuple(_write_array(directory, array, codec) for array in arrays.arrays)
-    write_file(f"{directory}/zarr.json", memoryview(_group_json(stored, attributes)))
+    write_file(f"{directory}/zarr.json", memoryview(_group_json(stored)))
     return stored
 
 
@@ -141,11 +136,11 @@ def _array_json(stored: StoredArray) -> bytes:
     return msgspec.json.encode(array_document(stored), order="sorted")
 
 
-def _group_json(stored: Iterable[StoredArray], attributes: Attributes) -> bytes:
+def _group_json(stored: Iterable[StoredArray]) -> bytes:
     group = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": dict(attributes),
+        "attributes": {},
         "consolidated_metadata": {
             "kind": "inline",
             "must_understand": False,
@@ -321,7 +316,7 @@ def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:
             _describe_array(directory, name, documents[name])
             for name in sorted(documents)
         )
-        expected = _group_json(stored, group["attributes"])
+        expected = _group_json(stored)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         problem = f"is not metadata of ours ({error})"
         raise CorruptArtifact(path, problem) from error
@@ -343,19 +338,14 @@ def _describe_array(
         return read_document(name, document, os.fstat(descriptor).st_size)
 
 
-def digest_group(
-    directory: str | Path,
-    stored: Iterable[StoredArray],
-    *,
-    attributes: Attributes = NO_ATTRIBUTES,
-) -> Digest:
+def digest_group(directory: str | Path, stored: Iterable[StoredArray]) -> Digest:
     """The output digest of what is on disk now.
 
     Raises `CorruptArtifact` where zarr would read something else: every byte of
     its metadata, and of the padding and index of each shard, is compared.
     """
     ordered = sorted(stored, key=lambda array: array.name)
-    check_file(f"{directory}/zarr.json", _group_json(ordered, attributes))
+    check_file(f"{directory}/zarr.json", _group_json(ordered))
     hasher = Hasher("arrays")
     for array in ordered:
         check_file(f"{directory}/{array.name}/zarr.json", _array_json(array))

@@ -24,7 +24,7 @@ from artifact_store.arrays import (
     describe_group,
     open_array,
 )
-from artifact_store.digests import Digest
+from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import CorruptArtifact, MissingArray
 from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
@@ -141,8 +141,9 @@ class Artifact:
         )
 
     def identify(self, memo: DigestMemo) -> Digest:
-        """As an input of another analysis, an artifact is what it holds, however it was made."""
-        return self.output_digest
+        """As an input of another analysis, an artifact is what `numpy()` gives, however it was made."""
+        is_single = b"%d" % self.entry.manifest.single
+        return digest_of("artifact", bytes(self.output_digest), is_single)
 
     def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
         return open_array(self.entry.directory, stored, self._check(stored))

@@ -20,11 +20,17 @@ from artifact_store.artifacts import Artifact
 from artifact_store.closures.reach import Closure
 from artifact_store.declarations import Declaration
 from artifact_store.digests import digest_of
-from artifact_store.encoding import encode, shown
+from artifact_store.encoding import shown
 from artifact_store.keys import Key
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
-from artifact_store.params import Arguments, Signature, encode_params, inputs_in
+from artifact_store.params import (
+    Arguments,
+    Signature,
+    encode_param,
+    encode_params,
+    inputs_in,
+)
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
@@ -66,7 +72,7 @@ class Call:
     def params(self) -> dict[str, ParamRecord]:
         """Every param, as people read it and as the key counts it."""
         return {
-            name: ParamRecord(shown(value), digest_of("param", encode(value)).hex)
+            name: ParamRecord(shown(value), digest_of("param", encode_param(value)).hex)
             for name, value in self.arguments.params.items()
         }
 

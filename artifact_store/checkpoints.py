@@ -112,7 +112,8 @@ class Checkpoint(Content):
         else:
             signature, header = _open_file(main, MissingCheckpoint)
             files, headers = {main: signature}, {main: header}
-            label = main.stem if main == given else given.name
+            is_telling = main == given and main.name not in UNTELLING
+            label = main.stem if is_telling else main.parent.name
         super().__init__(given, label, files)
         self._headers = headers
         held = {
@@ -275,6 +276,12 @@ class AnonymousCheckpoint(Checkpoint):
 
     def anonymous(self) -> AnonymousCheckpoint:
         return self
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({len(self)} tensors)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AnonymousCheckpoint, (self.named,)
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -39,8 +39,8 @@ def refuse(value: object) -> None:
 def encode(value: object, otherwise: Fallback = refuse) -> bytes:
     """Canonical bytes of `value`: equal for equal values of one type, in every process.
 
-    `1`, `1.0` and `True` differ; `np.int64(1)` is `1` and `np.float64(x)` is `x`, other
-    numpy scalars keep their dtype. Dicts keep their order, because code that walks one sees it.
+    `1`, `1.0`, `True` and `np.int64(1)` differ, since numpy promotes them differently. Dicts keep their
+    order, because code that walks one sees it.
 
     Raises
     ------
@@ -91,11 +91,6 @@ def _fields(name: str, pairs: Iterable[tuple[str, Any]], otherwise: Fallback) ->
 def _made_of(tag: bytes, parts: Callable[[Any], Iterable[Any]]) -> _Encoder:
     """The encoder of a type whose values are made of `parts`."""
     return lambda value, otherwise: _tagged(tag, _all(parts(value), otherwise))
-
-
-def _as(plain: Callable[[Any], Any]) -> _Encoder:
-    """The encoder of a type whose values are the same as plain ones."""
-    return lambda value, otherwise: _item(plain(value), otherwise)
 
 
 def _members(tag: bytes) -> _Encoder:
@@ -189,11 +184,6 @@ _ENCODERS: dict[type, _Encoder] = {
     uuid.UUID: _made_of(b"uuid", lambda value: (value.bytes,)),
     np.ndarray: _array,
     np.memmap: _array,
-    np.int64: _as(int),
-    np.float64: _as(float),
-    np.bool_: _as(bool),
-    np.str_: _as(str),
-    np.bytes_: _as(bytes),
 }  # fmt: skip
 
 
@@ -228,7 +218,7 @@ def _of_torch(value: Any) -> _Encoder | None:
     if isinstance(value, torch.Tensor):
         return _tensor
     if isinstance(value, torch.Size):
-        return _as(tuple)
+        return lambda v, o: _item(tuple(v), o)
     named = torch.dtype, torch.device, torch.layout, torch.memory_format
     if isinstance(value, named):
         return lambda v, o: _tagged(b"torch", _item(str(v), o))

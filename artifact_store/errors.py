@@ -134,7 +134,10 @@ class BadDims(ArtifactStoreError, ValueError):
         self.array, self.dims, self.problem = array, dims, problem
 
     def __str__(self) -> str:
-        return f"Dimensions {self.dims!r} of array {self.array!r}: {self.problem}."
+        return (
+            f"Dimensions {self.dims!r} of array {self.array!r}: {self.problem}. "
+            f"Declare a name for each axis of an array that is returned: dims={{{self.array!r}: ('row', ...)}}."
+        )
 
 
 class DimLengthsDiffer(ArtifactStoreError, ValueError):
@@ -522,9 +525,15 @@ class StoreFailed(ArtifactStoreError, OSError):
     """A result was computed but could not be kept; it is the attribute `result`."""
 
     def __init__(
-        self, call: str, location: str, cause: str, result: object = None
+        self,
+        call: str,
+        location: str,
+        cause: str,
+        result: object = None,
+        key: object = None,
     ) -> None:
         super().__init__(call, location, cause)
+        self.key = key
         self.call, self.location, self.cause, self.result = (
             call,
             location,
@@ -572,7 +581,7 @@ class MissingArtifacts(ArtifactStoreError, LookupError):
     """Some epochs of a run have no artifact."""
 
     def __init__(
-        self, analysis: str, run: str, epochs: tuple[int, ...], of: int
+        self, analysis: str, run: str, epochs: tuple[int | None, ...], of: int
     ) -> None:
         super().__init__(analysis, run, epochs, of)
         self.analysis, self.run, self.epochs, self.of = analysis, run, epochs, of
@@ -581,9 +590,13 @@ class MissingArtifacts(ArtifactStoreError, LookupError):
         named = ", ".join(map(str, self.epochs[:5])) + (
             ", ..." if len(self.epochs) > 5 else ""
         )
+        missing = f"{len(self.epochs)} of {self.of} epochs of {self.run} ({named})"
+        if self.epochs == (None,):
+            missing = f"the whole of {self.run}"
         return (
-            f"{self.analysis} has no artifact for {len(self.epochs)} of {self.of} epochs of {self.run} ({named}). "
-            f"Compute them: AnalysisPipeline(run).run([{self.analysis}])."
+            f"{self.analysis} has no artifact for {missing}. Compute what is missing with "
+            f"AnalysisPipeline(run).run([{self.analysis}]); if it was asked for with params, call {self.analysis} "
+            "with these."
         )
 
 
@@ -595,7 +608,12 @@ class AmbiguousArray(ArtifactStoreError, ValueError):
         self.analysis, self.names = analysis, names
 
     def __str__(self) -> str:
-        return f"{self.analysis} has the arrays {', '.join(self.names)}. Name one: array={self.names[:1] or ('...',)}."
+        if not self.names:
+            return (
+                f"{self.analysis} has only coordinates, so none of its arrays goes without saying. Name one: "
+                "array='...'."
+            )
+        return f"{self.analysis} has the arrays {', '.join(self.names)}. Name one: array={self.names[0]!r}."
 
 
 class ShapesDiffer(ArtifactStoreError, ValueError):
@@ -650,6 +668,17 @@ class NotAnAnalysis(ArtifactStoreError, TypeError):
         return f"{self.name} is not an analysis: {self.problem}. Name one as module:function, decorated with @analysis."
 
 
+class MissingPackage(ArtifactStoreError, ImportError):
+    """An analysis that a package offers needs another that is not installed."""
+
+    def __init__(self, analysis: str, module: str, install: str) -> None:
+        super().__init__(analysis, module, install)
+        self.analysis, self.module, self.install = analysis, module, install
+
+    def __str__(self) -> str:
+        return f"{self.analysis} needs {self.module}, which is not installed: pip install {self.install!r}."
+
+
 class PipelineFailed(ArtifactStoreError):
     """Some artifacts of a run could not be made; `outcome` has those that could."""
 
@@ -664,7 +693,7 @@ class PipelineFailed(ArtifactStoreError):
 
     def __str__(self) -> str:
         lines = [
-            f"  {analysis}, epoch {epoch}: {error}"
+            f"  {analysis}, {'whole run' if epoch is None else f'epoch {epoch}'}: {error}"
             for analysis, epoch, error in self.failures[:10]
         ]
         more = len(self.failures) - len(lines)

@@ -206,11 +206,11 @@ def _code_changes(then: Any, now: list[dict[str, Any]]) -> Iterator[Cause]:
     found = list(_changed_members(before, after))
     found += [
         _cause(after[name], "is reached now, and was not")
-        for name in after.keys() - before.keys()
+        for name in sorted(after.keys() - before.keys())
     ]
     found += [
         _cause(before[name], "is no longer reached")
-        for name in before.keys() - after.keys()
+        for name in sorted(before.keys() - after.keys())
     ]
     yield from found or [Cause("code", "the same functions are reached in another way")]
 

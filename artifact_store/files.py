@@ -173,6 +173,11 @@ class File(Content):
         """Digest of the bytes."""
         return self.digests[self._WHOLE]
 
+    def check_unchanged(self) -> None:
+        """Raise `FileChanged` unless the file is still the one that `root` stands for."""
+        with self._open(self._path):
+            pass
+
     def read_bytes(self) -> bytes:
         """All bytes of the file, which are those that `root` stands for."""
         with self._open(self._path) as descriptor:

@@ -4,7 +4,7 @@ artifacts/
   neuron_freq_norm/checkpoint_epoch_00500      a door: relative link to the data it stands for
   .store/entries/<analysis>/3f/9a….json        manifests, by key
   .store/data/3f/3f9a…/                        zarr groups, by output digest
-  .store/records/<kind>/<digest>.json          what manifests refer to: closures with their sources, tensors
+  .store/records/<kind>/<digest>.json          closures with their sources, parts of inputs, their digests
   .store/staging  leases  quarantine
 """
 
@@ -61,10 +61,6 @@ class Layout:
     root: str
 
     @property
-    def hidden(self) -> str:
-        return f"{self.root}/{HIDDEN}"
-
-    @property
     def entries(self) -> str:
         return f"{self.root}/{HIDDEN}/entries"
 
@@ -93,7 +89,7 @@ class Layout:
         return f"{self.root}/{HIDDEN}/leases/{key.digest.hex}"
 
     def record(self, kind: str, digest: Digest | str) -> str:
-        """What manifests refer to by digest: `closures` and `tensors`."""
+        """What is kept by digest: `closures` and `inputs`, which manifests refer to, and `digests` of inputs."""
         return f"{self.root}/{HIDDEN}/records/{kind}/{digest}.json"
 
     def door(self, analysis: str, label: str) -> str:

@@ -8,23 +8,9 @@ writers at worst write the same bytes.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from typing import Final
-
-# No lock service, no permission to write, no such call: computing twice is better than not at all.
-_WITHOUT: Final = {
-    errno.ENOLCK,
-    errno.ENOTSUP,
-    errno.ENOSYS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-}
 
 
 @contextlib.contextmanager
@@ -51,9 +37,9 @@ def leased(path: str) -> Iterator[None]:
 def _acquire_if_possible(path: str) -> int | None:
     try:
         return _acquire(path)
-    except OSError as error:
-        if error.errno not in _WITHOUT:
-            raise
+    except OSError:
+        # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
+        # publishes then tells what is wrong with the place.
         return None
 
 

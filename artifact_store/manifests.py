@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -80,7 +80,8 @@ class Manifest(msgspec.Struct, frozen=True):
     single
         Whether the function returned one array and not a mapping.
     reads
-        The inputs' parts the entry depends on; `None` for all of them.
+        The inputs' parts the entry depends on; `None` for all of them. No release has written anything else yet: the
+        format leaves room for it.
     """
 
     format: int
@@ -106,8 +107,26 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def render_manifest(manifest: Manifest) -> bytes:
     """The file of a manifest: one JSON object, whose first member is the digest of the rest."""
-    rest = b"," + msgspec.json.encode(manifest)[1:]
+    rest = b"," + as_json(manifest)[1:]
     return _HEAD + digest_of("manifest", rest).hex.encode() + b'"' + rest
+
+
+def as_json(record: object) -> bytes:
+    """A record as JSON, whatever its text: what is no Unicode, as in the names of some files, is written out in hex."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_printable(msgspec.to_builtins(record)))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(name): _printable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return value
 
 
 # A pure function of the bytes, which are read anew each time: hashing them again and decoding them would take longer.

@@ -13,7 +13,8 @@ import importlib
 import pickle
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -33,8 +34,15 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Hit, Miss, Published, SetAside, emit
 from artifact_store.explain import Explanation, describe, explain
+from artifact_store.files import File
 from artifact_store.keys import Key, key_of
-from artifact_store.params import Signature, anonymous, encode_inputs, encode_params
+from artifact_store.params import (
+    Signature,
+    anonymous,
+    encode_inputs,
+    encode_params,
+    inputs_in,
+)
 from artifact_store.results import arrays_of, returned
 from artifact_store.runs import Run
 from artifact_store.series import series
@@ -56,9 +64,27 @@ def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
         return Artifact(entry)
 
     emit(Miss(call.key))
-    with call.store.lease(call.key):
+    with computing(call):
         # Whoever held the lease before us may have published meanwhile.
         return Artifact(find_sound(call) or publish(call, compute()))
+
+
+# The keys that the code running now is computing: a function may call itself with other ignored arguments.
+_computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozenset())
+
+
+@contextmanager
+def computing(call: Call) -> Iterator[None]:
+    """Hold the lease of `call`; a call inside itself has it already."""
+    if call.key in _computing.get():
+        yield
+        return
+    with call.store.lease(call.key):
+        token = _computing.set(_computing.get() | {call.key})
+        try:
+            yield
+        finally:
+            _computing.reset(token)
 
 
 def find_sound(call: Call) -> Entry | None:
@@ -83,7 +109,7 @@ def publish(call: Call, publication: Publication) -> Entry:
     except OSError as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(
-            describe(call), call.store.location, str(error), result
+            describe(call), call.store.location, str(error), result, call.key
         ) from error
     emit(Published(call.key, publication.provenance.seconds, entry.manifest.nbytes))
     return entry
@@ -134,6 +160,8 @@ class Analysis(Generic[P, R]):
                 set_aside(call, corrupt)
                 return cast(R, self.materialize(call).numpy())
         except StoreFailed as failure:
+            if failure.key != call.key:
+                raise  # Of an artifact that the function asked for.
             warnings.warn(str(failure), NotStored, stacklevel=2)
             return cast(R, failure.result)
 
@@ -146,7 +174,7 @@ class Analysis(Generic[P, R]):
         return materialize(call, lambda: self._compute(call))
 
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
-        """The stored artifact, or `None`; never computes and never writes."""
+        """The stored artifact, or `None`; never computes."""
         call = self.call(*args, **kwargs)
         try:
             entry = call.store.find(call.key)
@@ -157,7 +185,7 @@ class Analysis(Generic[P, R]):
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
         """Compute it again whatever is stored, keep that, and say whether it changed."""
         call = self.call(*args, **kwargs)
-        with call.store.lease(call.key):
+        with computing(call):
             before = find_sound(call)
             after = publish(call, self._compute(call))
         return Recomputation(
@@ -235,6 +263,11 @@ class Analysis(Generic[P, R]):
             {**call.arguments.params, **call.arguments.ignored, **inputs}
         )
         result = self.__wrapped__(*args, **kwargs)
+        for value in call.arguments.inputs.values():
+            for one in inputs_in(value):
+                if isinstance(one, File):
+                    # Unlike a checkpoint, which checks at every read, it may have been read by its path.
+                    one.check_unchanged()
         arrays, single = arrays_of(self.__name__, result, self.declaration.dims)
         return Publication(
             arrays=arrays,
@@ -259,8 +292,12 @@ class Analysis(Generic[P, R]):
         if module not in _MAIN and named(module, name) is self:
             return named, (module, name)
         if _PACKING.get():
-            # Its closure goes along: where it arrives there is no source to make one from.
-            state = {**vars(self), "_last_closure": self.closure}
+            # Its closure goes along, for where it arrives there may be no source to make one from; but not if it
+            # reaches imported code, which does not travel and may differ there.
+            travels = all(
+                one.name.startswith("__main__.") for one in self.closure.members
+            )
+            state = {**vars(self), "_last_closure": self.closure if travels else None}
             state.pop("_signature", None)
             return object.__new__, (Analysis,), state
         return _unpacked, (_packed(self),)

@@ -5,22 +5,31 @@ args, kwargs ──► *Signature.bind* ──► inputs (they have content) and
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from operator import is_
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint, open_checkpoint
+from artifact_store.closures.reach import Closure, closure_of
 from artifact_store.encoding import encode
 from artifact_store.errors import Unencodable, UnencodableParam
 from artifact_store.files import DigestMemo, File
-from artifact_store.runs import Run
+from artifact_store.runs import AnonymousRun, Run
 
 Opener: TypeAlias = Callable[[str], Any]
+
+# What is the plain number or string of its value, wherever it is a param.
+_PLAIN_SCALARS = frozenset({np.int64, np.float64, np.bool_, np.str_, np.bytes_})
 
 # What is neither an input nor holds one.
 _VALUES = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -72,12 +81,12 @@ class Signature:
                 plain[name] = value
                 continue
             if opener is None:
-                opened = _named(value)
+                opened = _settled(value)
             else:
                 opened = (
                     opener(value)
                     if type(value) is str
-                    else _open(_named(value), opener)
+                    else _open(_settled(value), opener)
                 )
             (arguments.inputs if holds_input(opened) else plain)[name] = opened
         return arguments
@@ -131,17 +140,25 @@ def _same(value: Any, default: Any) -> bool:
         return False
 
 
-def _named(value: Any) -> Any:
-    """The inverse of `anonymous`, for calls from inside an analysis."""
-    return _mapped(
-        value, lambda one: one.named if isinstance(one, AnonymousCheckpoint) else one
-    )
+def _settled(value: Any) -> Any:
+    """`value` as the key knows it: inputs with their labels again, numpy's `int64` and `float64` as plain numbers.
+
+    They are one param with the plain ones, so the function must not see the difference: numpy promotes them otherwise.
+    """
+    return _mapped(value, _settle)
+
+
+def _settle(one: Any) -> Any:
+    if isinstance(one, AnonymousCheckpoint | AnonymousRun):
+        return one.named
+    return one.item() if type(one) in _PLAIN_SCALARS else one
 
 
 def anonymous(value: Any) -> Any:
-    """`value` as a function gets it: whoever reads the path or epoch of a checkpoint in it is refused."""
+    """`value` as a function gets it: whoever reads a path or an epoch in it is refused."""
     return _mapped(
-        value, lambda one: one.anonymous() if isinstance(one, Checkpoint) else one
+        value,
+        lambda one: one.anonymous() if isinstance(one, Checkpoint | Run) else one,
     )
 
 
@@ -214,13 +231,56 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
     parts: list[bytes] = []
     for name in sorted(params):
         try:
-            parts += _encoded_name(name), encode(params[name])
+            parts += _encoded_name(name), encode_param(params[name])
         except Unencodable as error:
             raise UnencodableParam(analysis, name, error.found, error.advice) from None
     return b"".join(parts)
 
 
 _encoded_name = lru_cache(maxsize=4096)(encode)
+
+
+def encode_param(value: Any) -> bytes:
+    """Canonical bytes of one param: its content, and the code of the types that its author wrote."""
+    if type(value) in _VALUES:
+        return encode(value)
+    return encode(value) + b"".join(map(_code_of, _types_in(value)))
+
+
+def _types_in(value: Any) -> Iterator[type]:
+    """The types in a value that have methods of their own: enums, dataclasses, named tuples."""
+    kind = type(value)
+    if kind is dict:
+        parts = [one for pair in value.items() for one in pair]
+    elif isinstance(value, Enum):
+        yield kind
+        parts = [value.value]
+    elif dataclasses.is_dataclass(kind):
+        yield kind
+        parts = [getattr(value, one.name) for one in dataclasses.fields(kind)]
+    elif isinstance(value, list | tuple | set | frozenset):
+        if hasattr(kind, "_fields"):
+            yield kind
+        parts = (
+            sorted(value, key=encode)
+            if isinstance(value, set | frozenset)
+            else list(value)
+        )
+    else:
+        parts = []
+    for part in parts:
+        yield from _types_in(part)
+
+
+# A memo that asks each closure whether it still holds, so it decides nothing.
+_closures: WeakKeyDictionary[type, Closure] = WeakKeyDictionary()
+
+
+def _code_of(kind: type) -> bytes:
+    known = _closures.get(kind)
+    if known is None or not known.guard.holds():
+        known = _closures[kind] = closure_of(kind)
+    return bytes(known.digest)
 
 
 def _openers(

@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
+import re
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint
 from typing import Any, Literal, TypeAlias
 
 from artifact_store.artifacts import Artifact
 from artifact_store.errors import (
     ArtifactStoreError,
     MissingArtifacts,
+    MissingPackage,
     NotAnAnalysis,
     PipelineFailed,
 )
-from artifact_store.events import Event, Published, listening
+from artifact_store.events import Event, Published, listening, log
 from artifact_store.executors import each
 from artifact_store.explain import History
 from artifact_store.memoize import Analysis, named
@@ -34,6 +38,9 @@ from artifact_store.runs import Run
 from artifact_store.stores.locate import STORE_VARIABLE
 
 ENTRY_POINTS = "artifact_store.analyses"
+
+# As in `torch>=2.4; extra == "analyses"`.
+_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 Chosen: TypeAlias = Iterable[Analysis[..., Any] | str] | None
 
@@ -96,6 +103,7 @@ class _Unit:
     epoch: int | None
     analyses: tuple[Analysis[..., Any], ...]
     store: str | None
+    caller: int
 
 
 class AnalysisPipeline:
@@ -117,9 +125,17 @@ class AnalysisPipeline:
         histories: dict[str, History] = {}
         steps = []
         for unit in self._units(analyses, epochs):
+            try:
+                given = _input_of(unit)
+            except ArtifactStoreError as error:
+                steps += [
+                    impossible(analysis.__name__, unit.epoch, error)
+                    for analysis in unit.analyses
+                ]
+                continue
             for analysis in unit.analyses:
                 try:
-                    call = analysis.call(_input_of(unit))
+                    call = analysis.call(given)
                 except ArtifactStoreError as error:
                     steps.append(impossible(analysis.__name__, unit.epoch, error))
                     continue
@@ -176,10 +192,18 @@ class AnalysisPipeline:
             raise PipelineFailed(self.run_of_checkpoints.name, tuple(failed), outcome)
         return outcome
 
-    def load(self, analysis: Analysis[..., Any] | str, epoch: int) -> Artifact:
-        """The stored artifact of an analysis at an epoch; `MissingArtifacts` if there is none. Never computes."""
-        chosen = _chosen([analysis])[0]
-        found = chosen.find(self.run_of_checkpoints[epoch])
+    def load(
+        self, analysis: Analysis[..., Any] | str, epoch: int | None = None
+    ) -> Artifact:
+        """The stored artifact of an analysis at an epoch, or of the whole run; never computes.
+
+        Raises
+        ------
+        MissingArtifacts
+            There is none.
+        """
+        chosen, run = _chosen([analysis])[0], self.run_of_checkpoints
+        found = chosen.find(run if epoch is None else run[epoch])
         if found is None:
             raise MissingArtifacts(
                 chosen.__name__, self.run_of_checkpoints.name, (epoch,), 1
@@ -196,9 +220,9 @@ class AnalysisPipeline:
         of_run = tuple(one for one in chosen if one.takes_run)
         if along:
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, store)
+                yield _Unit(run, epoch, along, store, os.getpid())
         if of_run and epochs is None:
-            yield _Unit(run, None, of_run, store)
+            yield _Unit(run, None, of_run, store, os.getpid())
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
@@ -219,43 +243,48 @@ def _input_of(unit: _Unit) -> Any:
 
 def _work(unit: _Unit) -> list[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
-    # A worker may have been started before the caller set it, or unset it.
-    if unit.store:
-        os.environ[STORE_VARIABLE] = unit.store
-    else:
-        os.environ.pop(STORE_VARIABLE, None)
+    if os.getpid() != unit.caller:
+        _set_store(unit.store)
     published: dict[str, Published] = {}
 
     def note(event: Event) -> None:
         if isinstance(event, Published):
             published[event.key.digest.hex] = event
 
+    try:
+        given = _input_of(unit)
+    except Exception as error:
+        return [_failed(one, unit.epoch, error) for one in unit.analyses]
     with listening(note):
-        return [_attempt(analysis, unit, published) for analysis in unit.analyses]
+        return [_attempt(one, given, unit.epoch, published) for one in unit.analyses]
+
+
+def _set_store(store: str | None) -> None:
+    # A worker may have been started before the caller set it, or unset it.
+    if store:
+        os.environ[STORE_VARIABLE] = store
+    else:
+        os.environ.pop(STORE_VARIABLE, None)
 
 
 def _attempt(
-    analysis: Analysis[..., Any], unit: _Unit, published: dict[str, Published]
+    analysis: Analysis[..., Any],
+    given: Any,
+    epoch: int | None,
+    published: dict[str, Published],
 ) -> Done:
     try:
-        call = analysis.call(_input_of(unit))
+        call = analysis.call(given)
         artifact = analysis.materialize(call)
         call.store.label(artifact.entry, call.label)
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        return Done(
-            analysis.__name__,
-            unit.epoch,
-            "failed",
-            error=text,
-            trace=traceback.format_exc(),
-        )
+        return _failed(analysis, epoch, error)
     made = published.get(artifact.key.digest.hex)
     state: Literal["hit", "computed"] = "hit" if made is None else "computed"
     seconds = 0.0 if made is None else made.seconds
     return Done(
         analysis.__name__,
-        unit.epoch,
+        epoch,
         state,
         seconds,
         artifact.nbytes,
@@ -263,13 +292,51 @@ def _attempt(
     )
 
 
+def _failed(analysis: Analysis[..., Any], epoch: int | None, error: Exception) -> Done:
+    text = f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return Done(analysis.__name__, epoch, "failed", error=text, trace=trace)
+
+
 def offered() -> tuple[Analysis[..., Any], ...]:
-    """Every analysis that an installed package offers under the entry point group `artifact_store.analyses`."""
+    """Every analysis that an installed package offers under the entry point group `artifact_store.analyses`.
+
+    One that needs a package which is not installed is left out, with a warning in the log.
+    """
+    found = []
+    for point in _points():
+        try:
+            found.append(_loaded(point))
+        except MissingPackage as error:
+            log.warning("left out: %s", error)
+    return tuple(found)
+
+
+def _points() -> list[EntryPoint]:
     points = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    return tuple(
-        _checked(point.load(), point.value)
-        for point in sorted(points, key=lambda point: point.name)
-    )
+    return sorted(points, key=lambda point: point.name)
+
+
+def _loaded(point: EntryPoint) -> Analysis[..., Any]:
+    try:
+        return _checked(point.load(), point.value)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        # A part that an installed package lacks is a fault of its author, which nobody mends by installing.
+        if not module or importlib.util.find_spec(module) is not None:
+            raise
+        raise MissingPackage(point.name, module, _install(point, module)) from error
+
+
+def _install(point: EntryPoint, module: str) -> str:
+    """What to install, so that an entry point finds a module: an extra of its package, if one brings it."""
+    if point.dist is None:
+        return module
+    for requirement in point.dist.requires or ():
+        extra = _EXTRA.search(requirement)
+        if extra and re.match(rf"{re.escape(module)}\b", requirement, re.IGNORECASE):
+            return f"{point.dist.name}[{extra[1]}]"
+    return module
 
 
 def analysis_named(name: str) -> Analysis[..., Any]:
@@ -277,6 +344,9 @@ def analysis_named(name: str) -> Analysis[..., Any]:
     module, colon, function = name.partition(":")
     if colon:
         return _checked(named(module, function), name)
+    for point in _points():
+        if point.name == name:
+            return _loaded(point)
     known = {one.__name__: one for one in offered()}
     if name not in known:
         raise NotAnAnalysis(

@@ -21,6 +21,7 @@ from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import (
     DuplicateEpoch,
+    LabelRead,
     MalformedPattern,
     MalformedRecord,
     MissingEpoch,
@@ -65,6 +66,7 @@ class Run(Mapping[int, Checkpoint]):
     ) -> None:
         self.path, self.pattern = Path(path).absolute(), pattern
         self._places = _parse(pattern)
+        self._digested: dict[int, Checkpoint] = {}
         if not self.path.is_dir():
             found = "is not a directory" if self.path.exists() else "does not exist"
             raise MissingRun(self.path, found)
@@ -112,9 +114,14 @@ class Run(Mapping[int, Checkpoint]):
         """The checkpoint of this epoch, as `run[epoch]`."""
         return self[epoch]
 
+    def anonymous(self) -> AnonymousRun:
+        """The same checkpoints by epoch, as they were when they were last digested, without the labels."""
+        return AnonymousRun(self)
+
     def identify(self, memo: DigestMemo) -> Digest:
         """Digest of all epochs and their checkpoints, reading only what `memo` does not recall."""
-        roots = ((epoch, self[epoch].identify(memo)) for epoch in self)
+        self._digested = {epoch: self[epoch] for epoch in self}
+        roots = ((epoch, one.identify(memo)) for epoch, one in self._digested.items())
         return digest_of(
             "run",
             *(part for epoch, root in roots for part in (b"%d" % epoch, bytes(root))),
@@ -175,6 +182,66 @@ class Run(Mapping[int, Checkpoint]):
                 self.path, self.pattern, _names(parent)[:5] or _names(self.path)[:5]
             )
         return dict(sorted(found.items()))
+
+
+class AnonymousRun(Run):
+    """A run as an analysis gets it: epochs and tensors, which are in the key; the rest raises `LabelRead`.
+
+    Attributes
+    ----------
+    named
+        The run with its labels, for calls of other analyses.
+    """
+
+    def __init__(self, named: Run) -> None:
+        digested = named._digested or dict(named)
+        self.named = named
+        self._checkpoints = {epoch: one.anonymous() for epoch, one in digested.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        # What the constructor of a run sets, and this one does not.
+        raise LabelRead(name) if name in ("path", "pattern") else AttributeError(name)
+
+    @property
+    def name(self) -> str:
+        raise LabelRead("name")
+
+    @property
+    def label(self) -> str:
+        raise LabelRead("label")
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        return tuple(self._checkpoints)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        raise LabelRead("config")
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        raise LabelRead("metadata")
+
+    def anonymous(self) -> AnonymousRun:
+        return self
+
+    def __getitem__(self, epoch: int) -> Checkpoint:
+        return self._checkpoints[epoch]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._checkpoints)
+
+    def __len__(self) -> int:
+        return len(self._checkpoints)
+
+    def __contains__(self, epoch: object) -> bool:
+        return epoch in self._checkpoints
+
+    def __repr__(self) -> str:
+        return f"Run({len(self)} epochs)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AnonymousRun, (self.named,)
 
 
 def _parse(pattern: str) -> tuple[Path, re.Pattern[str], Path]:

@@ -79,34 +79,13 @@ def _stacked(
 ) -> xarray.DataArray:
     # Here and not above for their weight: importing artifact_store must not take a second.
     import xarray
-    from xarray.backends import BackendArray
     from xarray.core import indexing
 
-    class Stack(BackendArray):
-        """What xarray indexes: the stored arrays, one behind the other."""
-
-        def __init__(self) -> None:
-            self.shape = (len(artifacts), *artifacts[0][name].shape)
-            self.dtype = artifacts[0][name].dtype
-
-        def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-            support = indexing.IndexingSupport.OUTER
-            return indexing.explicit_indexing_adapter(
-                key, self.shape, support, self._read
-            )
-
-        def _read(self, key: tuple[Any, ...]) -> np.ndarray[Any, Any]:
-            epoch, *rest = key
-            if isinstance(epoch, int | np.integer):
-                return np.asarray(_outer(artifacts[int(epoch)][name], rest))
-            picked = range(len(artifacts))[epoch] if isinstance(epoch, slice) else epoch
-            rows = [_outer(artifacts[number][name], rest) for number in picked]
-            empty = np.empty((0, *self.shape[1:]), self.dtype)
-            return np.stack(rows) if rows else _outer(empty, [slice(None), *rest])
+    from artifact_store.stacks import Stack
 
     dims = (EPOCH, *artifacts[0][name].dims)
     coordinates = _coordinates(name, epochs, artifacts)
-    data = indexing.LazilyIndexedArray(Stack())
+    data = indexing.LazilyIndexedArray(Stack(name, artifacts))
     variable = xarray.Variable(dims, data)
     return xarray.DataArray(variable, {EPOCH: list(epochs), **coordinates}, name=name)
 
@@ -124,13 +103,3 @@ def _coordinates(
             if not np.array_equal(artifact[dim][...], values, equal_nan=True):
                 raise CoordinatesDiffer(first.key.analysis, dim, epoch)
     return common
-
-
-def _outer(array: Any, key: Sequence[Any]) -> Any:
-    """Index each axis by itself, unlike numpy, which would pair two arrays of indices."""
-    found = array[tuple(key[:1])] if key else array[...]
-    axis = 0 if key and isinstance(key[0], int | np.integer) else 1
-    for index in key[1:]:
-        found = found[(slice(None),) * axis + (index,)]
-        axis += not isinstance(index, int | np.integer)
-    return found

@@ -25,6 +25,6 @@ def load_npy(path: Path) -> np.ndarray[Any, Any]:
     return found
 
 
-def load_zarr(door: Path, name: str) -> np.ndarray[Any, Any]:
+def load_zarr(group: Path, name: str) -> np.ndarray[Any, Any]:
     """Our own artifact, read whole by zarr-python."""
-    return np.asarray(zarr.open_group(door, mode="r")[name][...])  # type: ignore[index]
+    return np.asarray(zarr.open_group(group, mode="r")[name][...])  # type: ignore[index]

@@ -6,7 +6,6 @@ verified read-only array out. `np.load` is given the file's name and checks noth
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from artifact_store import Checkpoint, analysis
 from benchmarks.baselines import load_npy, load_zarr, with_joblib
-from benchmarks.measure import Timing, Way, race, table
+from benchmarks.measure import Timing, Way, race, tabulate
 from benchmarks.workloads import RACY_SECONDS, WORKLOADS, Workload, write_checkpoint
 
 
@@ -42,13 +41,13 @@ def measure(workload: Workload, directory: Path) -> list[Timing]:
     expected, saved = workload.array(7), directory / "saved.npy"
     np.save(saved, expected)
     memoized = with_joblib(body, directory / "joblib")
-    door = result.artifact(path, 7, 0.5, workload.name).path  # type: ignore[arg-type]
+    group = result.artifact(path, 7, 0.5, workload.name).path  # type: ignore[arg-type]
 
     ways: dict[str, Way] = {
         "artifact_store": lambda _: result(path, 7, 0.5, kind=workload.name),  # type: ignore[arg-type]
         "np.load": lambda _: load_npy(saved),
         "joblib.Memory": lambda _: memoized(path, 7, 0.5, workload.name),
-        "zarr.open": lambda _: load_zarr(door, "value"),
+        "zarr.open": lambda _: load_zarr(group, "value"),
     }
     for name, way in ways.items():
         np.testing.assert_array_equal(way(0), expected, err_msg=name)
@@ -58,11 +57,7 @@ def measure(workload: Workload, directory: Path) -> list[Timing]:
 
 def main() -> str:
     """The table."""
-    rows = {}
-    for workload in WORKLOADS:
-        with tempfile.TemporaryDirectory() as directory:
-            rows[str(workload)] = measure(workload, Path(directory))
-    return table("hit", rows)
+    return tabulate("hit", measure)
 
 
 if __name__ == "__main__":

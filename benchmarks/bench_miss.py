@@ -7,7 +7,6 @@ its own, and the time that takes by itself is subtracted: what is left is the ov
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 
 from artifact_store import Checkpoint, analysis
 from benchmarks.baselines import with_joblib
-from benchmarks.measure import Timing, Way, race, table
+from benchmarks.measure import Timing, Way, race, tabulate
 from benchmarks.workloads import RACY_SECONDS, WORKLOADS, Workload, write_checkpoint
 
 SHAPES = {workload.name: workload.shape for workload in WORKLOADS}
@@ -45,13 +44,16 @@ def measure(workload: Workload, directory: Path) -> list[Timing]:
 
     def tidy(number: int) -> None:
         shutil.rmtree(directory / "joblib", ignore_errors=True)
-        shutil.rmtree(run / "artifacts/.store/data", ignore_errors=True)
+        shutil.rmtree(run / "artifacts", ignore_errors=True)
 
+    # Warmed with a number that no round asks for.
     np.testing.assert_array_equal(
-        result(Checkpoint(path), 3, 0.5, kind), body("", 3, 0.5, kind)
+        result(Checkpoint(path), workload.rounds, 0.5, kind),
+        body("", workload.rounds, 0.5, kind),
     )
     np.testing.assert_array_equal(
-        memoized(str(path), 3, 0.5, kind), body("", 3, 0.5, kind)
+        memoized(str(path), workload.rounds, 0.5, kind),
+        body("", workload.rounds, 0.5, kind),
     )
     ways: dict[str, Way] = {
         "artifact_store": lambda number: result(str(path), number, 0.5, kind),  # type: ignore[arg-type]
@@ -70,11 +72,7 @@ def without(call: Timing, bare: Timing) -> Timing:
 
 def main() -> str:
     """The table."""
-    rows = {}
-    for workload in WORKLOADS:
-        with tempfile.TemporaryDirectory() as directory:
-            rows[str(workload)] = measure(workload, Path(directory))
-    return table("miss overhead", rows)
+    return tabulate("miss overhead", measure)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+from benchmarks.workloads import WORKLOADS, Workload
 
 # A way to do it: given the number of the round, do it once.
 Way = Callable[[int], object]
@@ -45,6 +49,15 @@ def race(
     finally:
         gc.enable()
     return [Timing(name, tuple(seconds)) for name, seconds in taken.items()]
+
+
+def tabulate(title: str, measure: Callable[[Workload, Path], list[Timing]]) -> str:
+    """The table of all workloads, each measured in a directory of its own."""
+    rows = {}
+    for workload in WORKLOADS:
+        with tempfile.TemporaryDirectory() as directory:
+            rows[str(workload)] = measure(workload, Path(directory))
+    return table(title, rows)
 
 
 def table(title: str, rows: Mapping[str, list[Timing]]) -> str:

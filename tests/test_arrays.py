@@ -133,7 +133,6 @@ def test_dimensions_and_coordinates_reach_xarray(tmp_path: Path) -> None:
             {"norm": norm, "frequency": frequency, "total": np.float64(15)},
             {"norm": ("frequency", "neuron")},
         ),
-        attributes={"title": "norms"},
     )
 
     with xarray.open_zarr(tmp_path / "group", consolidated=True) as dataset:
@@ -141,7 +140,6 @@ def test_dimensions_and_coordinates_reach_xarray(tmp_path: Path) -> None:
         assert list(dataset.coords) == ["frequency"]
         assert dataset["norm"].sel(frequency=2).values.tolist() == [2, 3]
         assert dataset["total"].item() == 15
-        assert dataset.attrs == {"title": "norms"}
 
 
 def test_arrays_without_declared_dimensions_get_names_of_their_own() -> None:
@@ -291,7 +289,6 @@ def groups(codec: Codec) -> dict[str, Any]:
             {"x": np.arange(10, dtype="<i2"), "empty": np.ones(0), "one": np.float32(2)}
         ),
         "codec": codec,
-        "attributes": {"note": "n"},
     }
 
 
@@ -324,7 +321,7 @@ def files_in(group: Path) -> Iterator[Path]:
 
 def verdict(group: Path, stored: tuple[StoredArray, ...]) -> object:
     try:
-        return digest_group(group, stored, attributes={"note": "n"})
+        return digest_group(group, stored)
     except CorruptArtifact:
         return "corrupt"
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from artifact_store.layout import ARTIFACTS, HIDDEN
 from artifact_store.manifests import Manifest
-from artifact_store.pipeline import offered
+from artifact_store.pipeline import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
 
 # In quotes: generic for the type checker alone.
@@ -119,13 +119,16 @@ def epochs_in(run: Run, asked: Epochs | None) -> list[int] | None:
     return sorted(found)
 
 
-def analyses_in(arguments: argparse.Namespace) -> list[str] | None:
-    """The names of the analyses that were asked for; `None` for all that are offered."""
+def analyses_in(arguments: argparse.Namespace) -> Chosen:
+    """The names of the analyses that were asked for, or all that are offered."""
     import_from_here()
     names: list[str] | None = arguments.analysis
-    if names is None and not offered():
+    if names is not None:
+        return names
+    found = offered()
+    if not found:
         arguments.parser.error("no installed package offers any: name an --analysis")
-    return names
+    return found
 
 
 def import_from_here() -> None:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from artifact_store.cli.arguments import Verbs, add_place, add_verb
-from artifact_store.cli.printing import out, print_json, size, table, text
+from artifact_store.cli.printing import command, out, print_json, size, table, text
 from artifact_store.inventory import Share, inventory
 from artifact_store.stores.locate import store_at
 
@@ -32,6 +32,7 @@ def du(arguments: argparse.Namespace) -> int:
     out(rows)
     if any(share.kind == "leftover" for share in found.shares):
         out("", text(("Leftovers are needed by nothing.", "yellow")))
+        out(command("remove them", "rm", arguments.run, "--leftovers"))
     return 0
 
 

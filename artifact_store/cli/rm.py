@@ -27,7 +27,13 @@ from artifact_store.keys import Key
 from artifact_store.layout import home_of_run
 from artifact_store.lookup import key_of
 from artifact_store.pipeline import analysis_named, offered
-from artifact_store.retention import freed_by, is_made_of, is_stale
+from artifact_store.retention import (
+    freed_by,
+    is_made_of,
+    is_stale,
+    leftovers,
+    remove_leftovers,
+)
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -45,13 +51,17 @@ def add_to(verbs: Verbs) -> None:
     add("--epoch", type=int, metavar="N", help="only of this checkpoint of RUN")
     stale = "only what no call would find today: of other code, or of replaced input"
     add("--stale", action="store_true", help=stale)
+    nothing = "what is left over: data that no entry names, and what was set aside"
+    add("--leftovers", action="store_true", help=nothing)
     add("--yes", action="store_true", help="do remove them")
 
 
 def rm(arguments: argparse.Namespace) -> int:
     """Carry it out."""
+    if arguments.leftovers:
+        return _rm_leftovers(arguments)
     if not arguments.analysis and not arguments.all:
-        arguments.parser.error("name an --analysis, or say --all")
+        arguments.parser.error("name an --analysis, or say --all or --leftovers")
     store = store_at(arguments.run)
     keys = _selected(arguments, store)
     gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
@@ -70,6 +80,34 @@ def rm(arguments: argparse.Namespace) -> int:
         rows,
     )
     if keys and not arguments.yes:
+        out("Nothing was removed. The same with --yes does it.")
+    return 0
+
+
+def _rm_leftovers(arguments: argparse.Namespace) -> int:
+    narrowed = arguments.analysis or arguments.all or arguments.stale
+    if narrowed or arguments.epoch is not None:
+        arguments.parser.error("--leftovers are of no analysis or epoch: name neither")
+    store = store_at(arguments.run)
+    found = leftovers(store)
+    gained = sum(one.nbytes for one in found)
+    if arguments.yes:
+        gained = remove_leftovers(store, found)
+    if arguments.json:
+        paths = [one.path for one in found]
+        print_json({"removed": arguments.yes, "paths": paths, "nbytes": gained})
+        return 0
+
+    rows = table("", ">", indent=2)
+    for kind, number in Counter(one.kind for one in found).items():
+        rows.add_row("  " + kind, str(number))
+    done = "Removed" if arguments.yes else "Would remove"
+    what = f"{count(len(found), 'leftover')} of {near(store.location)}"
+    out(
+        f"{done} {what}; {size(gained)} {'freed' if arguments.yes else 'to gain'}.",
+        rows,
+    )
+    if found and not arguments.yes:
         out("Nothing was removed. The same with --yes does it.")
     return 0
 

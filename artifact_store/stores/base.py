@@ -45,7 +45,11 @@ class Publication:
 
 
 class Store(DigestMemo, Protocol):
-    """Keeps entries. Looking never changes what a store holds."""
+    """Keeps entries.
+
+    Looking never changes which entries a store holds nor what they are, and makes no store where there is none. It
+    may note what it found: that data are right, and the digests of an input.
+    """
 
     @property
     def location(self) -> str:

@@ -34,12 +34,13 @@ from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
-from artifact_store.layout import Layout, key_of_manifest
+from artifact_store.layout import HIDDEN, Layout, key_of_manifest
 from artifact_store.leases import leased
 from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
     Manifest,
+    as_json,
     boot_id,
     is_sealed,
     parse_manifest,
@@ -77,6 +78,7 @@ class LocalStore:
         self._verified: dict[str, Mapping[str, FileStat]] = {}
         self._trusted: dict[Key, Mapping[str, FileStat]] = {}
         self._is_swept = False
+        self._is_new = False
 
     @property
     def location(self) -> str:
@@ -87,7 +89,10 @@ class LocalStore:
 
     def find(self, key: Key) -> Entry | None:
         path = self._layout.manifest(key)
-        content = _read(path)
+        try:
+            content = _read(path)
+        except OSError as error:
+            raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
         if content is None:
             return None
         manifest = parse_manifest(content, path)
@@ -96,10 +101,11 @@ class LocalStore:
                 path, f"is the manifest of another key, {manifest.key}"
             )
         directory = self._layout.group(manifest.output)
-        return Entry(key, manifest, directory, self._verify(key, manifest, directory))
+        files = self._verify(key, manifest, directory, content)
+        return Entry(key, manifest, directory, files)
 
     def _verify(
-        self, key: Key, manifest: Manifest, directory: str
+        self, key: Key, manifest: Manifest, directory: str, content: bytes
     ) -> Mapping[str, FileStat]:
         """The stat of the data files, which are as they were published."""
         try:
@@ -120,11 +126,19 @@ class LocalStore:
         # For the processes to come. Where we may not write, each of them checks once.
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             sealed = msgspec.structs.replace(manifest, seal=seal_of(files, boot_id()))
-            appear(render_manifest(sealed), stage, self._layout.manifest(key))
+            # While the data were read, the entry may have been removed or replaced. What happens to it between these
+            # two lines is still undone: microseconds, and what is undone is whole.
+            if _read(self._layout.manifest(key)) == content:
+                appear(render_manifest(sealed), stage, self._layout.manifest(key))
         return files
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
+        self._note_whether_new()
         return leased(self._layout.lease(key))
+
+    def _note_whether_new(self) -> None:
+        # Before anything of ours is made: a directory that was there before may not be ours alone.
+        self._is_new = self._is_new or not os.path.lexists(self._layout.root)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
         output = digest_arrays(publication.arrays).hex
@@ -153,12 +167,13 @@ class LocalStore:
 
     @contextlib.contextmanager
     def _stage(self) -> Iterator[str]:
+        self._note_whether_new()
         if not self._is_swept:
             self._is_swept = True
             sweep(self._layout.staging)
         with staged(self._layout.staging) as stage:
             ignored = f"{self._layout.root}/.gitignore"
-            if not os.path.lexists(ignored):
+            if self._is_new and not os.path.lexists(ignored):
                 appear(_GITIGNORE, stage, ignored)
             yield stage
 
@@ -178,6 +193,10 @@ class LocalStore:
                 if known is None:
                     raise
                 stored = known
+        else:
+            # Old data that no manifest names may be leftovers to others; these are about to be named.
+            with contextlib.suppress(OSError):
+                os.utime(directory)
         if publication.durable:
             # Also if somebody else wrote the same data, who need not have waited.
             sync_group(directory)
@@ -194,7 +213,8 @@ class LocalStore:
             stored = describe_group(directory)
             if digest_group(directory, stored).hex == output:
                 return stored
-        except (ArtifactStoreError, OSError):
+        # An OSError says nothing of the data: it goes up, and they stay.
+        except ArtifactStoreError:
             pass
         self._quarantine(directory)
         return None
@@ -202,7 +222,7 @@ class LocalStore:
     def _keep_detail(self, stage: str, kind: str, digest: str, detail: Any) -> None:
         path = self._layout.record(kind, digest)
         if not os.path.exists(path):
-            appear(msgspec.json.encode(detail), stage, path)
+            appear(as_json(detail), stage, path)
 
     def label(self, entry: Entry, label: str) -> None:
         door = self._layout.door(entry.key.analysis, label)
@@ -239,10 +259,10 @@ class LocalStore:
 
     def _manifest_or_none(self, key: Key) -> Manifest | None:
         path = self._layout.manifest(key)
-        content = _read(path)
         try:
+            content = _read(path)
             return None if content is None else parse_manifest(content, path)
-        except ArtifactStoreError:
+        except (ArtifactStoreError, OSError):
             return None
 
     def _remove_doors(self, analysis: str, kept: Collection[str]) -> None:
@@ -259,13 +279,23 @@ class LocalStore:
             os.rmdir(folder)
 
     def set_aside(self, key: Key) -> None:
-        manifest = self._manifest_or_none(key)
-        if manifest is not None:
-            directory = self._layout.group(manifest.output)
-            known = self._known_data(directory, manifest.output)
-            if manifest.key == key.digest.hex and manifest.arrays == known:
-                return  # Somebody else has mended it meanwhile.
-        self._quarantine(self._layout.manifest(key))
+        # What cannot be read need not be bad, and stays.
+        with contextlib.suppress(OSError):
+            if not self._is_mended(key):
+                self._quarantine(self._layout.manifest(key))
+
+    def _is_mended(self, key: Key) -> bool:
+        """Whether somebody else has published it again meanwhile; damaged data are moved away."""
+        path = self._layout.manifest(key)
+        content = _read(path)
+        try:
+            manifest = None if content is None else parse_manifest(content, path)
+        except ArtifactStoreError:
+            return False
+        if manifest is None:
+            return False
+        known = self._known_data(self._layout.group(manifest.output), manifest.output)
+        return manifest.key == key.digest.hex and manifest.arrays == known
 
     def _quarantine(self, path: str) -> None:
         # Where we may not write, it stays, and every reader finds out for itself.
@@ -305,6 +335,9 @@ class LocalStore:
         }
 
     def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        # Looking makes no store where there is none.
+        if not os.path.isdir(f"{self._layout.root}/{HIDDEN}"):
+            return
         plain = {name: digest.hex for name, digest in digests.items()}
         # What a memo would save is computed again where it cannot be kept.
         with contextlib.suppress(OSError), self._stage() as stage:
