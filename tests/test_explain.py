@@ -196,3 +196,23 @@ def test_a_diff_has_the_line_numbers_of_the_files() -> None:
     now = {"file": "a.py", "line": 20, "source": "def f():\n    a\n    c\n"}
 
     assert source_diff(was, now) == (22, "@@ -11,3 +21,2 @@\n     a\n-    b\n     c")
+
+
+def test_members_that_are_new_or_gone_are_told_in_the_order_of_their_names(
+    write_module: WriteModule, checkpoint: Path, settled: None
+) -> None:
+    names = [f"helper_{letter}" for letter in "abcdefgh"]
+    added = "".join(f"def {name}(w): return w\n" for name in reversed(names))
+    called = "".join(f"    {name}(0)\n" for name in reversed(names))
+    bare = BODY.replace("@analysis", added + "@analysis")
+    full = bare.replace("    return {", called + "    return {")
+
+    def told(then: str, now: str, words: str) -> list[str]:
+        write_module("explained", then).f(checkpoint)
+        causes = write_module("explained", now).f.explain(checkpoint).causes
+        return [str(cause).split()[0] for cause in causes if words in str(cause)]
+
+    gone = told(full, bare, "is no longer reached")
+    assert len(gone) == 8 and gone == sorted(gone)
+    new = told(bare, full.replace("FACTOR = 2.0", "FACTOR = 3.0"), "is reached now")
+    assert len(new) == 8 and new == sorted(new)

@@ -108,8 +108,22 @@ def test_an_error_in_work_without_a_lease_has_nothing_to_do_with_leases(
     assert caught.value.__context__ is None
 
 
-def test_other_trouble_is_not_hidden(tmp_path: Path) -> None:
+def test_where_the_place_of_a_lease_is_a_file_the_work_is_done_without(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").touch()
+    done = []
+    with leased(str(tmp_path / "file" / "key")):
+        done.append(1)
+    assert done == [1]
 
-    with pytest.raises(NotADirectoryError), leased(str(tmp_path / "file" / "key")):
+
+def test_an_interrupt_while_waiting_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fcntl, "flock", interrupt)
+    with pytest.raises(KeyboardInterrupt), leased(str(tmp_path / "key")):
         pass

@@ -17,6 +17,7 @@ from artifact_store.manifests import (
     ParamRecord,
     Provenance,
     Seal,
+    as_json,
     boot_id,
     is_sealed,
     parse_manifest,
@@ -139,3 +140,10 @@ def test_no_seal_holds_where_boots_have_no_name(
     monkeypatch.setattr("artifact_store.manifests.boot_id", lambda: "unknown")
 
     assert not is_sealed(seal_of(FILES, "unknown"), FILES)
+
+
+def test_a_record_with_text_that_is_no_unicode_is_written_in_hex() -> None:
+    assert as_json({"a\udcff": ["\ud800", 1, None]}) == (
+        b'{"a\\\\udcff":["\\\\ud800",1,null]}'
+    )
+    assert as_json({"a": "é"}) == '{"a":"é"}'.encode()

@@ -19,12 +19,13 @@ from artifact_store import AnalysisPipeline, Artifact, Checkpoint, Run, analysis
 from artifact_store.errors import (
     MissingArtifacts,
     MissingEpoch,
+    MissingPackage,
     MissingRun,
     NotAnAnalysis,
     PipelineFailed,
 )
 from artifact_store.events import Event, Published
-from artifact_store.pipeline import ENTRY_POINTS
+from artifact_store.pipeline import ENTRY_POINTS, Outcome
 from artifact_store.plans import Plan
 from artifact_store.stores.local import LocalStore
 
@@ -413,3 +414,104 @@ def test_no_bar_is_drawn_where_nobody_watches(
     pipeline.run([largest])
 
     assert capsys.readouterr() == ("", "")
+
+
+class Distribution:
+    name = "probes"
+    requires = ("numpy", 'torchlike>=2.4; extra == "heavy"')
+
+
+@pytest.fixture
+def without_an_extra(
+    write_module: WriteModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two analyses are offered; one needs a package that is not installed."""
+    write_module("light", BODY)
+    body = write_module("light", BODY).__file__
+    assert body is not None
+    (Path(body).parent / "heavy.py").write_text("import torchlike\n" + BODY)
+    points = [
+        EntryPoint("f", "light:f", ENTRY_POINTS),
+        EntryPoint("g", "heavy:f", ENTRY_POINTS),
+    ]
+    for point in points:
+        vars(point)["dist"] = Distribution()
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: EntryPoints(points)
+    )
+
+
+@pytest.mark.usefixtures("without_an_extra")
+def test_an_analysis_whose_extra_is_missing_is_left_out_with_a_warning(
+    pipeline: AnalysisPipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [one.analysis for one in pipeline.run().done] == ["f"] * 3
+    assert "g needs torchlike" in caplog.text and "probes[heavy]" in caplog.text
+
+
+@pytest.mark.usefixtures("without_an_extra")
+def test_an_analysis_that_is_named_says_what_to_install(
+    pipeline: AnalysisPipeline,
+) -> None:
+    with pytest.raises(MissingPackage, match=r"pip install 'probes\[heavy\]'"):
+        pipeline.run(["g"])
+
+
+@pytest.mark.usefixtures("without_an_extra")
+def test_naming_one_analysis_loads_no_other(
+    pipeline: AnalysisPipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(pipeline.plan(["f"]).steps) == 3
+    assert caplog.text == ""
+
+
+def test_a_run_leaves_the_environment_of_the_caller_as_it_is(
+    pipeline: AnalysisPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARTIFACT_STORE", "common")
+    pipeline.run([largest])
+
+    assert os.environ["ARTIFACT_STORE"] == "common"
+
+
+def test_a_checkpoint_is_opened_once_for_all_its_analyses(
+    pipeline: AnalysisPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, getitem = list[int](), Run.__getitem__
+
+    def noted(run: Run, epoch: int) -> Any:
+        opened.append(epoch)
+        return getitem(run, epoch)
+
+    monkeypatch.setattr(Run, "__getitem__", noted)
+    pipeline.run([largest, smallest, spread], epochs=[500])
+
+    assert opened == [500]
+
+
+def test_a_checkpoint_that_cannot_be_opened_fails_all_its_analyses_and_no_other(
+    pipeline: AnalysisPipeline,
+) -> None:
+    pipeline.run_of_checkpoints[500].path.write_bytes(b"no checkpoint")
+    with pytest.raises(PipelineFailed) as failed:
+        pipeline.run([largest, spread])
+
+    assert isinstance(failed.value.outcome, Outcome)
+    assert failed.value.outcome.count("computed") == 4
+    assert {one.epoch for one in failed.value.outcome.failures} == {500}
+    assert len(pipeline.plan([largest, spread]).misses) == 2
+
+
+def test_load_gives_what_was_made_of_the_whole_run(pipeline: AnalysisPipeline) -> None:
+    with pytest.raises(MissingArtifacts, match="the whole of run"):
+        pipeline.load(whole)
+    pipeline.run([whole])
+
+    assert np.asarray(pipeline.load(whole)).tolist() == [0, 500, 1000]
+
+
+def test_a_failure_of_a_whole_run_is_told_as_such() -> None:
+    failed = PipelineFailed("run", (("f", None, "why"), ("f", 5, "why")))
+
+    assert "f, whole run: why" in str(failed) and "f, epoch 5: why" in str(failed)

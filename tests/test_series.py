@@ -229,3 +229,8 @@ def test_a_coordinate_that_moves_from_epoch_to_epoch_labels_nothing(run: Run) ->
 
 def test_a_run_can_be_named_by_its_path(run: Run) -> None:
     assert grid.series(str(run.path)).shape == (4, 4, 3)
+
+
+def test_which_array_is_meant_is_asked_for_as_one_types_it() -> None:
+    assert "array='a'" in str(AmbiguousArray("f", ("a", "b")))
+    assert "only coordinates" in str(AmbiguousArray("f", ()))

@@ -7,10 +7,12 @@ all is well, 1 if there is something to see to, 2 if the question could not be a
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from artifact_store._version import __version__
@@ -24,6 +26,7 @@ from artifact_store.cli.status import add_to as add_status
 from artifact_store.cli.verify import add_to as add_verify
 from artifact_store.cli.why import add_to as add_why
 from artifact_store.errors import ArtifactStoreError
+from artifact_store.events import log
 
 # In the order in which one meets them.
 _VERBS: Final = (
@@ -51,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one verb; the return is the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        exit_status: int = arguments.verb(arguments)
+        with _warnings_told():
+            exit_status: int = arguments.verb(arguments)
         sys.stdout.flush()
         return exit_status
     except KeyboardInterrupt:
@@ -81,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     for add_verb in _VERBS:
         add_verb(verbs)
     return parser
+
+
+@contextlib.contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Show what the library logs as a warning, as it does not print by itself."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("artifact-store: %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _complain(sentence: str) -> None:

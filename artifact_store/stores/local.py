@@ -117,7 +117,12 @@ class LocalStore:
         if is_sealed(manifest.seal, files) or self._trusted.get(key) == files:
             return files
         if self._verified.get(manifest.output) != files:
-            if digest_group(directory, manifest.arrays).hex != manifest.output:
+            try:
+                found = digest_group(directory, manifest.arrays).hex
+            except OSError as error:
+                problem = f"cannot be read ({error.strerror})"
+                raise CorruptArtifact(directory, problem) from error
+            if found != manifest.output:
                 raise CorruptArtifact(
                     directory, "holds other data than were published under its name"
                 )
@@ -213,8 +218,8 @@ class LocalStore:
             stored = describe_group(directory)
             if digest_group(directory, stored).hex == output:
                 return stored
-        # An OSError says nothing of the data: it goes up, and they stay.
-        except ArtifactStoreError:
+        # Any other OSError says nothing of the data: it goes up, and they stay.
+        except (ArtifactStoreError, IsADirectoryError):
             pass
         self._quarantine(directory)
         return None

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 from cli.conftest import Shell
+
+from artifact_store.pipeline import ENTRY_POINTS
 
 HEAVY = {"torch", "zarr", "joblib", "xarray", "plotly", "rich", "tqdm"}
 
@@ -157,3 +160,20 @@ def test_into_a_pipe_nothing_is_coloured_wrapped_or_cut(shell: Shell) -> None:
     assert "\x1b" not in out and "…" not in out
     assert any(line.endswith("mean/checkpoint_epoch_00500") for line in out.split("\n"))
     assert all(line == line.rstrip() for line in out.split("\n"))
+
+
+def test_an_offered_analysis_that_is_left_out_is_told_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [
+        EntryPoint("mean", "probe:mean", ENTRY_POINTS),
+        EntryPoint("heavy", "heavy:f", ENTRY_POINTS),
+    ]
+    (shell.home / "modules/heavy.py").write_text("import torchlike\n")
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: EntryPoints(points)
+    )
+    _, out, err = shell("status", "run")
+
+    assert "mean" in out and "heavy" not in out
+    assert err.count("heavy needs torchlike") == 1 and "pip install" in err

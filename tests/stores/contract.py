@@ -183,6 +183,7 @@ class StoreContract:
     def test_digests_are_recalled_by_the_whole_signature(self, store: Store) -> None:
         signature = (Signature(1, 2, 3, 4), Signature(5, 6, 7, 8))
         digests = {"w": digest_of("tensor", b"w"), "ünï": digest_of("tensor", b"u")}
+        store.publish(key(), publication())
         store.remember(signature, digests)
 
         assert store.recall(signature) == digests

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -24,6 +26,7 @@ from artifact_store.layout import Layout
 from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
+    InputRecord,
     Manifest,
     Seal,
     boot_id,
@@ -411,6 +414,7 @@ def test_setting_aside_where_nothing_can_be_written_leaves_the_entry_corrupt(
 
 def test_a_memo_of_digests_that_was_damaged_is_not_recalled(store: LocalStore) -> None:
     signature = (Signature(1, 2, 3, 4),)
+    store.publish(key(), publication())
     store.remember(signature, {"w": digest_of("tensor", b"w")})
     (path,) = Path(store.location).glob(".store/records/digests/*.json")
     content = json.loads(path.read_bytes())
@@ -563,3 +567,120 @@ def test_provenance_with_odd_text_survives(store: LocalStore) -> None:
 
     assert found is not None and isinstance(found.manifest, Manifest)
     assert found.manifest.provenance == made
+
+
+# Trouble of the file system
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_data_that_cannot_be_read_are_not_taken_for_damaged(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = store.publish(key(), publication())
+    monkeypatch.setattr(local, "digest_group", refuse)
+
+    with pytest.raises(OSError, match="Input/output"):
+        store.publish(key("another"), publication())
+    store.set_aside(key())
+
+    assert Path(entry.directory).is_dir() and manifest_of(store, key()).is_file()
+    assert quarantined(store) == []
+
+
+def test_touched_data_that_cannot_be_read_are_no_bare_error(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(data_of(store.publish(key(), publication())))
+    monkeypatch.setattr(local, "digest_group", refuse)
+
+    with pytest.raises(CorruptArtifact, match="cannot be read"):
+        store.find(key())
+
+
+def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.publish(key(), publication())
+    monkeypatch.setattr(local, "_read", refuse)
+
+    with pytest.raises(CorruptArtifact, match="cannot be read .Input/output"):
+        store.find(key())
+    store.set_aside(key())
+
+    assert manifest_of(store, key()).is_file() and quarantined(store) == []
+    assert list(store.manifests()) == []
+
+
+def test_labels_that_are_no_unicode_are_kept_readable(store: LocalStore) -> None:
+    record = InputRecord("checkpoint", "model_\udcff\ud800", "e" * 64)
+    odd = provenance(inputs=(record,), ignored={"\udcff": "x"})
+    details = {("inputs", "e" * 64): {"\udcff": "d" * 64}}
+    store.publish(
+        key(),
+        dataclasses.replace(publication(), provenance=odd, details=details),
+    )
+    found = store.find(key())
+
+    assert found is not None
+    assert found.manifest.provenance.inputs[0].label == "model_\\udcff\\ud800"
+    assert store.detail("inputs", "e" * 64) == {"\\udcff": "d" * 64}
+
+
+# What is not ours
+
+
+@pytest.mark.parametrize("leased_first", [True, False])
+def test_a_directory_that_was_there_before_gets_no_gitignore(
+    store: LocalStore, root: Path, leased_first: bool
+) -> None:
+    root.mkdir(parents=True)
+    with store.lease(key()) if leased_first else contextlib.nullcontext():
+        store.publish(key(), publication())
+
+    assert not (root / ".gitignore").exists()
+
+
+def test_a_store_whose_lease_made_its_directory_keeps_itself_out_of_git(
+    store: LocalStore, root: Path
+) -> None:
+    with store.lease(key()):
+        store.publish(key(), publication())
+
+    assert (root / ".gitignore").is_file()
+
+
+def test_remembering_digests_makes_no_store(store: LocalStore, root: Path) -> None:
+    store.remember((Signature(1, 2, 3, 4),), {"w": digest_of("tensor", b"w")})
+
+    assert not root.exists()
+
+
+# Sealing again
+
+
+@pytest.mark.parametrize("meanwhile", ["removed", "replaced"])
+def test_sealing_again_neither_resurrects_nor_overwrites(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    touch(data_of(store.publish(key(), publication())))
+
+    def slowly(directory: str, stored: Any) -> Any:
+        found = arrays.digest_group(directory, stored)
+        if meanwhile == "removed":
+            manifest_of(store, key()).unlink()
+        else:
+            restarted(store).publish(key(), publication({"mean": np.zeros(2)}))
+        return found
+
+    monkeypatch.setattr(local, "digest_group", slowly)
+    restarted(store).find(key())
+    monkeypatch.undo()
+
+    left = store.find(key())
+    if meanwhile == "removed":
+        assert left is None
+    else:
+        assert values(left).tolist() == [0, 0]
