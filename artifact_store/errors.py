@@ -745,3 +745,17 @@ class AmbiguousEntry(ArtifactStoreError, LookupError):
             f"{self.wanted!r} could be any of {len(self.found)} entries: {', '.join(self.found[:5])}{more}. "
             "Name one by more of its key."
         )
+
+
+class WorkerDiffers(ArtifactStoreError):
+    """A worker process would run other code than the process that sent it the work."""
+
+    def __init__(self, analysis: str) -> None:
+        super().__init__(analysis)
+        self.analysis = analysis
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis} reaches other code or constants in a worker process than where the run was started: "
+            "something was edited, reloaded or set after the import. Restart, or run it with n_jobs=1."
+        )

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def each(function: Callable[[T], U], items: Iterable[T], n_jobs: int) -> Iterator[U]:
+def each(
+    function: Callable[[T], U],
+    items: Iterable[T],
+    n_jobs: int,
+    memory: Literal["own", "shared"] = "own",
+) -> Iterator[U]:
     """`function` of each item, as they are ready.
 
     Parameters
     ----------
     n_jobs
         As joblib counts: 1 runs here, -1 on every core. `joblib.parallel_config` chooses another backend.
+    memory
+        Whether workers are processes, or threads that share this one's.
     """
     if n_jobs == 1:
         return map(function, items)
     # Here and not above for its weight: most runs have one worker.
     import joblib
 
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    parallel = joblib.Parallel(
+        n_jobs=n_jobs,
+        return_as="generator_unordered",
+        require="sharedmem" if memory == "shared" else None,
+    )
     return iter(parallel(joblib.delayed(function)(item) for item in items))

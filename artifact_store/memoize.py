@@ -242,6 +242,12 @@ class Analysis(Generic[P, R]):
         )
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another process finds it by its module and name."""
+        module, name = self.__wrapped__.__module__, _qualname(self)
+        return module not in _MAIN and named(module, name) is self
+
+    @property
     def takes_run(self) -> bool:
         """Whether its first parameter is a whole run and not one checkpoint."""
         return self._signature.takes_run
@@ -286,11 +292,8 @@ class Analysis(Generic[P, R]):
         return f"<analysis {self.__wrapped__.__module__}.{self.__name__}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        module, name = self.__wrapped__.__module__, getattr(
-            self.__wrapped__, "__qualname__", self.__name__
-        )
-        if module not in _MAIN and named(module, name) is self:
-            return named, (module, name)
+        if self.is_imported:
+            return named, (self.__wrapped__.__module__, _qualname(self))
         if _PACKING.get():
             # Its closure goes along, for where it arrives there may be no source to make one from; but not if it
             # reaches imported code, which does not travel and may differ there.
@@ -301,6 +304,10 @@ class Analysis(Generic[P, R]):
             state.pop("_signature", None)
             return object.__new__, (Analysis,), state
         return _unpacked, (_packed(self),)
+
+
+def _qualname(analysis: Analysis[..., Any]) -> str:
+    return str(getattr(analysis.__wrapped__, "__qualname__", analysis.__name__))
 
 
 # The names of a script or notebook, which mean something else in another process.

@@ -27,6 +27,7 @@ from artifact_store.errors import (
     MissingPackage,
     NotAnAnalysis,
     PipelineFailed,
+    WorkerDiffers,
 )
 from artifact_store.events import Event, Published, listening, log
 from artifact_store.executors import each
@@ -102,6 +103,7 @@ class _Unit:
     run: Run
     epoch: int | None
     analyses: tuple[Analysis[..., Any], ...]
+    closures: tuple[str, ...]
     store: str | None
     caller: int
 
@@ -177,7 +179,7 @@ class AnalysisPipeline:
         with bar(
             self.run_of_checkpoints.name, sum(len(unit.analyses) for unit in units)
         ) as advance:
-            for finished in each(_work, units, n_jobs):
+            for finished in each(_work, units, n_jobs, _memory(units)):
                 done += finished
                 states = Counter(one.state for one in done)
                 advance(
@@ -220,12 +222,19 @@ class AnalysisPipeline:
         of_run = tuple(one for one in chosen if one.takes_run)
         if along:
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, store, os.getpid())
+                yield _Unit(run, epoch, along, _closures(along), store, os.getpid())
         if of_run and epochs is None:
-            yield _Unit(run, None, of_run, store, os.getpid())
+            yield _Unit(run, None, of_run, _closures(of_run), store, os.getpid())
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
+
+
+def _memory(units: Iterable[_Unit]) -> Literal["own", "shared"]:
+    """Where the code of all units is what it is here: in workers, only if they can import it."""
+    # What a notebook defines travels by value, but the modules that it imported do not, and may differ there.
+    every = {one for unit in units for one in unit.analyses}
+    return "own" if all(one.is_imported for one in every) else "shared"
 
 
 def _known(run: Run, epochs: Iterable[int]) -> list[int]:
@@ -237,6 +246,19 @@ def _known(run: Run, epochs: Iterable[int]) -> list[int]:
     return wanted
 
 
+def _closures(analyses: tuple[Analysis[..., Any], ...]) -> tuple[str, ...]:
+    return tuple(map(_closure, analyses))
+
+
+def _closure(analysis: Analysis[..., Any]) -> str:
+    try:
+        return analysis.closure.digest.hex
+    except ArtifactStoreError:
+        return (
+            ""  # The call itself will say what is amiss, and the other analyses go on.
+        )
+
+
 def _input_of(unit: _Unit) -> Any:
     return unit.run if unit.epoch is None else unit.run[unit.epoch]
 
@@ -245,6 +267,9 @@ def _work(unit: _Unit) -> list[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
     if os.getpid() != unit.caller:
         _set_store(unit.store)
+        if differing := _differing(unit):
+            error = WorkerDiffers(differing)
+            return [_failed(one, unit.epoch, error) for one in unit.analyses]
     published: dict[str, Published] = {}
 
     def note(event: Event) -> None:
@@ -257,6 +282,14 @@ def _work(unit: _Unit) -> list[Done]:
         return [_failed(one, unit.epoch, error) for one in unit.analyses]
     with listening(note):
         return [_attempt(one, given, unit.epoch, published) for one in unit.analyses]
+
+
+def _differing(unit: _Unit) -> str:
+    """The first analysis that reaches other code here than where the run was asked for."""
+    for analysis, closure in zip(unit.analyses, unit.closures, strict=True):
+        if _closure(analysis) != closure:
+            return analysis.__name__
+    return ""
 
 
 def _set_store(store: str | None) -> None:

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from artifact_store.errors import (
     PipelineFailed,
 )
 from artifact_store.events import Event, Published
-from artifact_store.pipeline import ENTRY_POINTS, Outcome
+from artifact_store.pipeline import ENTRY_POINTS, Outcome, _work
 from artifact_store.plans import Plan
 from artifact_store.stores.local import LocalStore
 
@@ -515,3 +516,32 @@ def test_a_failure_of_a_whole_run_is_told_as_such() -> None:
     failed = PipelineFailed("run", (("f", None, "why"), ("f", 5, "why")))
 
     assert "f, whole run: why" in str(failed) and "f, epoch 5: why" in str(failed)
+
+
+def test_what_no_worker_could_import_runs_in_threads_of_this_process(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def where(checkpoint: Checkpoint) -> Any:
+        return os.getpid()
+
+    run = Run(run_directory())
+    AnalysisPipeline(run).run([where], n_jobs=2)
+
+    assert [int(where(run[epoch])) for epoch in run] == [os.getpid()] * len(run)
+
+
+def test_a_worker_that_would_run_other_code_refuses(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def shape(checkpoint: Checkpoint) -> Any:
+        return len(checkpoint)
+
+    pipeline = AnalysisPipeline(Run(run_directory()))
+    here = next(pipeline._units([shape], None))
+
+    (done,) = _work(replace(here, caller=-1, closures=("0" * 64,)))
+    assert done.state == "failed" and "WorkerDiffers: shape" in done.error
+    (done,) = _work(replace(here, caller=-1))
+    assert done.state == "computed"
