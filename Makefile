@@ -2,7 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# What the demo needs, and what the tests need beyond that.
 INSTALLED := .venv/installed
+TESTABLE := .venv/testable
 
 .PHONY: demo test lint types tests bench clean
 
@@ -11,16 +13,16 @@ demo: $(INSTALLED)
 
 test: lint types tests
 
-lint: $(INSTALLED)
+lint: $(TESTABLE)
 	$(BIN)/black --check --quiet artifact_store analyses tests benchmarks
 	$(BIN)/isort --check-only --quiet artifact_store analyses tests benchmarks
 	$(BIN)/flake8 artifact_store analyses tests benchmarks
 	$(BIN)/lint-imports --no-cache
 
-types: $(INSTALLED)
+types: $(TESTABLE)
 	$(BIN)/mypy
 
-tests: $(INSTALLED)
+tests: $(TESTABLE)
 	$(BIN)/python -m pytest
 
 bench: $(INSTALLED)
@@ -28,6 +30,10 @@ bench: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses]'
+	touch $@
+
+$(TESTABLE): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses,test]'
 	touch $@
 
