@@ -42,7 +42,7 @@ class Training:
     d_model: int = 128
     d_mlp: int = 256
     training_fraction: float = 0.5
-    num_epochs: int = 750
+    num_epochs: int = 600
     checkpoint_every: int = 25
     learning_rate: float = 1e-3
     weight_decay: float = 1.0
