@@ -1,8 +1,8 @@
 """What does it cost to know that a call was made before?
 
 The parts of a hit that come before the store is asked: an unchanged checkpoint is recognised, the
-guard finds that no code and
-no constant changed, the key is made. Of ten functions and five constants.
+guard finds that no code and no constant changed, the key is made. Of ten functions and five
+constants.
 """
 
 from __future__ import annotations
