@@ -24,11 +24,12 @@ from artifact_store.arrays import (
     describe_group,
     open_array,
 )
-from artifact_store.digests import Digest, digest_of
+from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact, MissingArray
 from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
 from artifact_store.manifests import Provenance
+from artifact_store.reads import Question
 from artifact_store.results import SINGLE
 from artifact_store.stores.base import Entry
 
@@ -142,8 +143,11 @@ class Artifact:
 
     def identify(self, memo: DigestMemo) -> Digest:
         """As an input of another analysis, an artifact is what `numpy()` gives, however it was made."""
-        is_single = b"%d" % self.entry.manifest.single
-        return digest_of("artifact", bytes(self.output_digest), is_single)
+        return self.entry.manifest.told
+
+    def answer(self, question: Question) -> str:
+        """What a computation is told that asks this: an artifact counts whole."""
+        return self.entry.manifest.told.hex
 
     def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
         return open_array(self.entry.directory, stored, self._check(stored))

@@ -19,9 +19,9 @@ from artifact_store._version import __version__
 from artifact_store.artifacts import Artifact
 from artifact_store.closures.reach import Closure
 from artifact_store.declarations import Declaration
-from artifact_store.digests import digest_of
+from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import shown
-from artifact_store.keys import Key
+from artifact_store.keys import Key, start_of
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
 from artifact_store.params import (
@@ -29,6 +29,7 @@ from artifact_store.params import (
     Signature,
     encode_param,
     encode_params,
+    form_of,
     inputs_in,
 )
 from artifact_store.runs import Run
@@ -38,9 +39,18 @@ from artifact_store.versions import version_of
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an analysis, and where its result is kept."""
+    """One call of an analysis, and where its result is kept.
+
+    Attributes
+    ----------
+    key
+        Of all that may decide the result, whether it is read or not.
+    whole, closure
+        The code of the analysis and of those it calls; that of the analysis alone.
+    """
 
     key: Key
+    whole: Digest
     closure: Closure
     declaration: Declaration
     signature: Signature
@@ -48,10 +58,25 @@ class Call:
     store: Store
 
     @property
+    def start(self) -> Digest:
+        """What it has in common with the calls that read the same, as long as they are told the same."""
+        return self.start_with(self.closure.digest)
+
+    def start_with(self, closure: Digest) -> Digest:
+        """The same, had it the code of another closure."""
+        return start_of(
+            self.key.analysis,
+            closure,
+            self.declaration.environment_bytes,
+            encode_params(self.key.analysis, self.arguments.params),
+            form_of(self.arguments.inputs),
+        )
+
+    @property
     def label(self) -> str:
         """The name of its door: every input, and every param that is not at its default."""
         names = []
-        for one in _inputs(self.arguments):
+        for one in inputs_of(self.arguments):
             home = home_of_input(one)
             elsewhere = str(home) != self.store.location
             names.append(f"{home.parent.name}_{one.label}" if elsewhere else one.label)
@@ -71,16 +96,28 @@ class Call:
     @property
     def params(self) -> dict[str, ParamRecord]:
         """Every param, as people read it and as the key counts it."""
+        others = self.signature.non_default(self.arguments.params)
         return {
-            name: ParamRecord(shown(value), digest_of("param", encode_param(value)).hex)
+            name: ParamRecord(
+                shown(value),
+                digest_of("param", encode_param(value)).hex,
+                name not in others,
+            )
             for name, value in self.arguments.params.items()
         }
+
+    @property
+    def kinship(self) -> str:
+        """What calls have in common that are compared when one of them misses: the label of their one input."""
+        inputs = inputs_of(self.arguments)
+        return inputs[0].label if len(inputs) == 1 else ""
 
     def provenance(self, seconds: float) -> Provenance:
         """How the result is made, by a computation that took `seconds`."""
         return Provenance(
             function=self.declaration.function,
             closure=self.closure.digest.hex,
+            whole=self.whole.hex,
             params=self.params,
             inputs=self.inputs,
             ignored={
@@ -108,7 +145,8 @@ class Call:
         return found
 
 
-def _inputs(arguments: Arguments) -> list[Any]:
+def inputs_of(arguments: Arguments) -> list[Any]:
+    """Every input of a call, in the order of their places."""
     return [one for value in arguments.inputs.values() for one in inputs_in(value)]
 
 
@@ -128,7 +166,9 @@ def home_of_input(one: Any) -> Path:
 
 
 def parts_of(one: Any) -> dict[str, str]:
-    """The digest of each named part of an input that has parts: the tensors of a checkpoint."""
+    """The digest of each named part of an input that has parts: tensors of a checkpoint, checkpoints of a run."""
+    if isinstance(one, Run):
+        return {f"epoch {epoch}": c.root.hex for epoch, c in one.digested.items()}
     digests: Mapping[str, Any] = getattr(one, "digests", {})
     return {name: digest.hex for name, digest in digests.items()}
 

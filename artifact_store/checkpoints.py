@@ -41,6 +41,7 @@ from artifact_store.errors import (
 )
 from artifact_store.files import (
     Content,
+    DigestMemo,
     Signature,
     Signatures,
     feed,
@@ -50,6 +51,7 @@ from artifact_store.files import (
     reading,
     reopen,
 )
+from artifact_store.reads import ABSENT, Kind, Question, Recorder, answer_of
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
 
 if TYPE_CHECKING:
@@ -194,9 +196,34 @@ class Checkpoint(Content):
             raise NotATorchDtype(self._path, name, dtype, self.shape(name))
         return torch.from_numpy(self._read_bytes(name)).view(known).reshape(shape)
 
-    def anonymous(self) -> AnonymousCheckpoint:
-        """The same tensors without the labels."""
-        return AnonymousCheckpoint(self)
+    def answer(self, question: Question) -> str:
+        """What a computation is told that asks this."""
+        name = question.name
+        match question.kind:
+            case "tensor" | "shape" | "dtype" if name not in self:
+                return ABSENT
+            case "tensor":
+                return self.digests[name].hex
+            case "shape":
+                return str(self.shape(name))
+            case "dtype":
+                return self.dtype(name)
+            case "has":
+                return str(name in self)
+            case "names":
+                return answer_of(list(self))
+            case "metadata":
+                return answer_of(dict(self.metadata))
+            case "label":
+                return answer_of(str(getattr(self, name)))
+            case _:
+                return self.root.hex
+
+    def anonymous(
+        self, recorder: Recorder | None = None, place: str = "0"
+    ) -> AnonymousCheckpoint:
+        """The same tensors without the labels; what is read of them goes to `recorder`."""
+        return AnonymousCheckpoint(self, recorder or Recorder(is_strict=True), place)
 
     def __repr__(self) -> str:
         return f"Checkpoint({self._label}, {len(self)} tensors)"
@@ -246,42 +273,117 @@ class Checkpoint(Content):
 
 
 class AnonymousCheckpoint(Checkpoint):
-    """A checkpoint as an analysis gets it: reading a label raises `LabelRead`, for equal tensors have many.
+    """A checkpoint as an analysis gets it: what is read of it is noted.
+
+    Labels are refused with `LabelRead`, for equal tensors have many; where the analysis is not strict, they are noted
+    and flagged.
 
     Attributes
     ----------
     named
         The checkpoint with its labels, for calls of other analyses.
+    recorder, place
+        Who notes, and which of the inputs this is.
     """
 
-    def __init__(self, named: Checkpoint) -> None:
+    def __init__(self, named: Checkpoint, recorder: Recorder, place: str) -> None:
         vars(self).update(vars(named))
-        self.named = named
+        self.named, self.recorder, self.place = named, recorder, place
 
     @property
     def path(self) -> Path:
-        raise LabelRead("path")
+        self._read_label("path")
+        return self.named.path
 
     @property
     def label(self) -> str:
-        raise LabelRead("label")
+        self._read_label("label")
+        return self.named.label
 
     @property
     def epoch(self) -> int | None:
-        raise LabelRead("epoch")
+        self._read_label("epoch")
+        return self.named.epoch
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        raise LabelRead("metadata")
+        self._note("metadata")
+        return self.named.metadata
 
-    def anonymous(self) -> AnonymousCheckpoint:
+    @property
+    def digests(self) -> Mapping[str, Digest]:
+        self._note("content")
+        return self.named.digests
+
+    @property
+    def root(self) -> Digest:  # type: ignore[override]
+        self._note("content")
+        return self.named.root
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        self._note("content")
+        return self.named.identify(memo)
+
+    def digest(self, name: str) -> Digest:
+        self._note("tensor", name)
+        return self.named.digest(name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        self._note("shape", name)
+        return self.named.shape(name)
+
+    def dtype(self, name: str) -> str:
+        self._note("dtype", name)
+        return self.named.dtype(name)
+
+    def keys(self) -> KeysView[str]:
+        self._note("names")
+        return self.named.keys()
+
+    def __len__(self) -> int:
+        self._note("names")
+        return len(self.named)
+
+    def __iter__(self) -> Iterator[str]:
+        self._note("names")
+        return iter(self.named)
+
+    def __contains__(self, name: object) -> bool:
+        self._note("has", name)
+        return name in self.named
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        self._note("tensor", name)
+        return self.named[name]
+
+    def tensor(self, name: str) -> torch.Tensor:
+        self._note("tensor", name)
+        return self.named.tensor(name)
+
+    def _note(self, kind: Kind, name: object = "") -> None:
+        # No tensor has a name that is no text, and whoever asks for one is told so.
+        if isinstance(name, str):
+            question = Question(kind, self.place, name)
+            self.recorder.note(question, self.named.answer(question))
+
+    def _read_label(self, name: str) -> None:
+        if self.recorder.is_strict:
+            raise LabelRead(name)
+        self.recorder.flag(f"read checkpoint.{name}")
+        self._note("label", name)
+
+    def anonymous(
+        self, recorder: Recorder | None = None, place: str = "0"
+    ) -> AnonymousCheckpoint:
         return self
 
     def __repr__(self) -> str:
         return f"Checkpoint({len(self)} tensors)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AnonymousCheckpoint, (self.named,)
+        # Nobody notes what is read elsewhere, so all of it counts as read.
+        self._note("content")
+        return Checkpoint.anonymous, (self.named,)
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

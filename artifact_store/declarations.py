@@ -26,6 +26,9 @@ class Declaration:
     ignore: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     depends_on: tuple[Any, ...] = ()
+    first_party: tuple[str, ...] = ()
+    was: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool | None = None
     store: Store | str | None = None
     durable: bool = False
     function: str = ""
@@ -69,7 +72,7 @@ def declare(
             problem,
             "Decorate a plain function that takes checkpoints and returns arrays.",
         )
-    for option in ("ignore", "versions", "depends_on"):
+    for option in ("ignore", "versions", "depends_on", "first_party"):
         if not isinstance(others[option], tuple):
             raise BadDeclaration(
                 named,

@@ -18,7 +18,7 @@ import struct
 import sys
 import types
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeAlias
@@ -53,6 +53,68 @@ def encode(value: object, otherwise: Fallback = refuse) -> bytes:
         raise Unencodable(
             "container that contains itself", "Pass it without the cycle."
         ) from None
+
+
+def decode(canonical: bytes, otherwise: Callable[[bytes], Any]) -> Any:
+    """The plain value, or the list, tuple or dict of them, whose canonical bytes these are.
+
+    Parameters
+    ----------
+    otherwise
+        Makes a value of what the fallback of `encode` gave for it.
+
+    Raises
+    ------
+    ValueError
+        They are of a value of another type, which cannot be made from bytes alone.
+    """
+    value, rest = _decoded(canonical, otherwise)
+    if rest:
+        raise ValueError(f"{len(rest)} bytes too many")
+    return value
+
+
+def _decoded(canonical: bytes, otherwise: Callable[[bytes], Any]) -> tuple[Any, bytes]:
+    tag, length, rest = canonical.split(b":", 2)
+    payload, rest = rest[: int(length)], rest[int(length) :]
+    if tag == b"other":
+        return otherwise(payload), rest
+    if tag in _DECODERS:
+        return _DECODERS[tag](payload), rest
+    if tag not in _CONTAINERS:
+        raise ValueError(f"a {tag.decode()} is not plain")
+    parts = []
+    while payload:
+        part, payload = _decoded(payload, otherwise)
+        parts.append(part)
+    return _CONTAINERS[tag](parts), rest
+
+
+_DECODERS: dict[bytes, Callable[[bytes], Any]] = {
+    b"none": lambda payload: None,
+    b"bool": lambda payload: payload == b"1",
+    b"int": lambda payload: int(payload, 16),
+    b"float": lambda payload: struct.unpack(">d", payload)[0],
+    b"complex": lambda payload: complex(*struct.unpack(">dd", payload)),
+    b"str": lambda payload: payload.decode("utf-8", "surrogatepass"),
+    b"bytes": lambda payload: payload,
+}
+_CONTAINERS: dict[bytes, Callable[[list[Any]], Any]] = {
+    b"tuple": tuple,
+    b"list": list,
+    b"dict": lambda parts: dict(zip(parts[::2], parts[1::2], strict=True)),
+}
+
+
+def is_plain(value: Any, is_leaf: Callable[[Any], bool]) -> bool:
+    """Whether `decode` can make `value` from its canonical bytes, given that it can make leaves."""
+    kind = type(value)
+    if kind is dict:
+        return all(is_plain(part, is_leaf) for pair in value.items() for part in pair)
+    if kind is list or kind is tuple:
+        return all(is_plain(part, is_leaf) for part in value)
+    plain = (bool, int, float, complex, str, bytes)
+    return value is None or kind in plain or is_leaf(value)
 
 
 def has_encoding(value: object) -> bool:
@@ -116,8 +178,11 @@ def _name_of(value: Any) -> str:
 def _array(value: np.ndarray[Any, Any], otherwise: Fallback) -> bytes:
     if value.dtype.names is not None:
         # Field by field: the padding between fields is whatever was in memory.
-        fields = [(name, np.asarray(value[name])) for name in value.dtype.names]
-        return _tagged(b"record", _fields(str(value.shape), fields, otherwise))
+        fields = [
+            (name, np.array(value[name], order="C")) for name in value.dtype.names
+        ]
+        record = _tagged(b"record", _fields(str(value.shape), fields, otherwise))
+        return _laid_out(record, value.flags.c_contiguous, value.shape, value.strides)
     if value.dtype.hasobject or value.dtype.kind == "T":
         raise Unencodable(
             "numpy array of Python objects", "Pass an array of numbers, or a tuple."
@@ -127,7 +192,21 @@ def _array(value: np.ndarray[Any, Any], otherwise: Fallback) -> bytes:
             "numpy array of long doubles", "Pass it as float64 or complex128."
         )
     head = _item(_descr(value.dtype), otherwise) + _item(value.shape, otherwise)
-    return _tagged(b"array", head + value.tobytes())
+    array = _tagged(b"array", head + value.tobytes())
+    return _laid_out(array, value.flags.c_contiguous, value.shape, value.strides)
+
+
+def _laid_out(
+    encoded: bytes, is_plain: bool, shape: Sequence[int], strides: Sequence[int]
+) -> bytes:
+    """Another memory order than C is part of a value: `sum` adds in that order, so the last digits of a result differ."""
+    if is_plain:
+        return encoded
+    # The stride of an axis of one item is never used.
+    used = [
+        stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)
+    ]
+    return _tagged(b"strided", encoded + _item(used, refuse))
 
 
 def _descr(dtype: np.dtype[Any]) -> str:
@@ -143,7 +222,8 @@ def _tensor(value: Any, otherwise: Fallback) -> bytes:
     host = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
     head = _item(str(host.dtype), otherwise) + _item(tuple(host.shape), otherwise)
     raw = host.reshape(-1).view(torch.uint8).numpy().tobytes()
-    return _tagged(b"tensor", head + raw)
+    tensor = _tagged(b"tensor", head + raw)
+    return _laid_out(tensor, value.is_contiguous(), value.shape, value.stride())
 
 
 _ENCODERS: dict[type, _Encoder] = {

@@ -759,3 +759,64 @@ class WorkerDiffers(ArtifactStoreError):
             f"{self.analysis} reaches other code or constants in a worker process than where the run was started: "
             "something was edited, reloaded or set after the import. Restart, or run it with n_jobs=1."
         )
+
+
+class ImpureRead(ArtifactStoreError, RuntimeError):
+    """A strict analysis did, or reaches, what a pure function would not."""
+
+    def __init__(self, act: str, place: str, advice: str) -> None:
+        super().__init__(act, place, advice)
+        self.act, self.place, self.advice = act, place, advice
+
+    def __str__(self) -> str:
+        where = f" at {self.place}" if self.place else ""
+        return (
+            f"A strict analysis {self.act}{where}, which its key does not tell: the same call could give another "
+            f"result. {self.advice} If it decides nothing, @analysis(strict=False) only notes it in the manifest."
+        )
+
+
+class UndeclaredCall(ArtifactStoreError, RuntimeError):
+    """An analysis called another one that its code does not show."""
+
+    def __init__(self, analysis: str) -> None:
+        super().__init__(analysis)
+        self.analysis = analysis
+
+    def __str__(self) -> str:
+        return (
+            f"An analysis called {self.analysis}, which cannot be seen from its code, so a change of {self.analysis} "
+            "would go unnoticed. Name it in the decorator of the one that calls: "
+            f"@analysis(depends_on=({self.analysis},))."
+        )
+
+
+class BadSetting(ArtifactStoreError, ValueError):
+    """An environment variable says what it cannot mean."""
+
+    def __init__(self, variable: str, value: str, problem: str, advice: str) -> None:
+        super().__init__(variable, value, problem, advice)
+        self.variable, self.value, self.problem, self.advice = (
+            variable,
+            value,
+            problem,
+            advice,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.variable}={self.value!r}: {self.problem}. {self.advice}"
+
+
+class OutsideClosure(ArtifactStoreError, RuntimeError):
+    """An audited analysis entered a first-party function that its closure does not have."""
+
+    def __init__(self, analysis: str, function: str, where: str) -> None:
+        super().__init__(analysis, function, where)
+        self.analysis, self.function, self.where = analysis, function, where
+
+    def __str__(self) -> str:
+        helper = self.function.partition(".<locals>")[0]
+        return (
+            f"{self.analysis} ran {self.function} ({self.where}), which is not in its closure: an edit there would go "
+            f"unnoticed. Declare it: @analysis(depends_on=({helper},))."
+        )

@@ -17,8 +17,9 @@ from typing import Any, Final
 import msgspec
 
 from artifact_store.arrays import FileStat
-from artifact_store.digests import digest_of
+from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
+from artifact_store.reads import Read
 from artifact_store.shards import StoredArray
 
 MANIFEST_FORMAT: Final = 1
@@ -36,6 +37,7 @@ class ParamRecord(msgspec.Struct, frozen=True):
 
     shown: str
     digest: str
+    is_default: bool = False
 
 
 class InputRecord(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ class InputRecord(msgspec.Struct, frozen=True):
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """How an entry was made."""
+    """How an entry was made: `closure` is the code of the analysis alone, `whole` has that of those it calls too."""
 
     function: str
     closure: str
@@ -61,6 +63,7 @@ class Provenance(msgspec.Struct, frozen=True):
     host: str
     created: str
     seconds: float
+    whole: str = ""
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -80,8 +83,16 @@ class Manifest(msgspec.Struct, frozen=True):
     single
         Whether the function returned one array and not a mapping.
     reads
-        The inputs' parts the entry depends on; `None` for all of them. No release has written anything else yet: the
-        format leaves room for it.
+        The digest of the reads that decided it, by which the store keeps them; `None` where they do not tell
+        everything, so that all of the inputs counts.
+    outside
+        The reads among them that no input's digest tells: metadata and labels. They are asked again at every hit.
+    flags
+        What the function did that a pure one would not.
+    first
+        The key it was computed under, if that was another: the same reads had been seen before.
+    blessing
+        The closure that it was computed by, if that was another, blessed as the same.
     """
 
     format: int
@@ -92,12 +103,22 @@ class Manifest(msgspec.Struct, frozen=True):
     arrays: tuple[StoredArray, ...]
     seal: Seal
     provenance: Provenance
-    reads: tuple[str, ...] | None = None
+    reads: str | None = None
+    outside: tuple[Read, ...] = ()
+    flags: tuple[str, ...] = ()
+    first: str = ""
+    blessing: str = ""
 
     def __post_init__(self) -> None:
         # It becomes a path, and strangers write manifests too.
         if not _DIGEST.fullmatch(self.output):
             raise ValueError(f"{self.output!r} is no output digest")
+
+    @property
+    def told(self) -> Digest:
+        """What whoever calls the analysis is told: the arrays, and whether it was a single one."""
+        output = bytes.fromhex(self.output)
+        return digest_of("artifact", output, b"%d" % self.single)
 
     @property
     def nbytes(self) -> int:

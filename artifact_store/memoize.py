@@ -9,13 +9,8 @@ Read `materialize` first; `Analysis` is the decorated function, which makes the 
 from __future__ import annotations
 
 import functools
-import importlib
-import pickle
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -23,8 +18,10 @@ from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
-from artifact_store.closures.reach import Closure, closure_of
+from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
+from artifact_store.computations import compute, computing, note_bypass, noting
 from artifact_store.declarations import Declaration, declare
+from artifact_store.digests import Digest
 from artifact_store.errors import (
     CorruptArtifact,
     MethodRefused,
@@ -32,22 +29,25 @@ from artifact_store.errors import (
     NotStored,
     StoreFailed,
 )
-from artifact_store.events import Hit, Miss, Published, SetAside, emit
-from artifact_store.explain import Explanation, describe, explain
-from artifact_store.files import File
+from artifact_store.events import Hit, Miss, Published, SetAside, emit, log
+from artifact_store.causes import describe
+from artifact_store.explain import Explanation, explain
 from artifact_store.keys import Key, key_of
-from artifact_store.params import (
-    Signature,
-    anonymous,
-    encode_inputs,
-    encode_params,
-    inputs_in,
-)
-from artifact_store.results import arrays_of, returned
+from artifact_store.params import Signature, encode_inputs, encode_params
+from artifact_store.results import returned
 from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.stores.base import Entry, Publication, Store
 from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
+from artifact_store.traces import as_of, find, follow, peek
+from artifact_store.transport import (
+    address_of,
+    is_found_by_name,
+    is_packing,
+    named,
+    packed,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -58,7 +58,7 @@ R = TypeVar("R")
 
 def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
     """The artifact of `call`, computed only if the store does not hold it."""
-    entry = find_sound(call)
+    entry = find_sound(call) or reuse(call)
     if entry is not None:
         emit(Hit(call.key))
         return Artifact(entry)
@@ -69,28 +69,29 @@ def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
         return Artifact(find_sound(call) or publish(call, compute()))
 
 
-# The keys that the code running now is computing: a function may call itself with other ignored arguments.
-_computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozenset())
+def reuse(call: Call) -> Entry | None:
+    """The entry that was made from what `call` would read; the results of other analyses among it are computed."""
+    found = follow(call, _materialized)
+    if not isinstance(found, Entry):
+        return None
+    entry = as_of(call, found)
+    call.store.adopt(entry, call.label, call.kinship)
+    return entry
 
 
-@contextmanager
-def computing(call: Call) -> Iterator[None]:
-    """Hold the lease of `call`; a call inside itself has it already."""
-    if call.key in _computing.get():
-        yield
-        return
-    with call.store.lease(call.key):
-        token = _computing.set(_computing.get() | {call.key})
-        try:
-            yield
-        finally:
-            _computing.reset(token)
+def _materialized(analysis: Analysis[..., Any], call: Call) -> Entry | None:
+    try:
+        return analysis.materialize(call).entry
+    except Exception as error:
+        # The function would meet it too, if it still makes this call: it is for whoever runs it to see.
+        log.info("%s: %s", call.key, error)
+        return None
 
 
 def find_sound(call: Call) -> Entry | None:
     """The entry of `call`; a corrupt one is moved out of the way and is as good as none."""
     try:
-        return call.store.find(call.key)
+        return find(call)
     except CorruptArtifact as corrupt:
         set_aside(call, corrupt)
         return None
@@ -138,12 +139,13 @@ class Analysis(Generic[P, R]):
     annotated `Checkpoint`, `Run` or `File` is opened as one. `__wrapped__` is the plain function.
     """
 
-    __wrapped__: Callable[P, R]
+    __analysis__ = True  # For closures, which must not look inside.
     __name__: str
+    _last_whole: tuple[Digest, tuple[tuple[Callee, Closure], ...]] | None = None
 
     def __init__(self, function: Callable[P, R], declaration: Declaration) -> None:
         functools.update_wrapper(self, function)
-        self.__wrapped__ = function
+        self._function = function
         self.__name__ = declaration.name
         self.declaration = declaration
         self._last_closure: Closure | None = None
@@ -152,7 +154,7 @@ class Analysis(Generic[P, R]):
         """What the function returns, as read-only numpy arrays; computed only if it is not stored."""
         call = self.call(*args, **kwargs)
         try:
-            artifact = self.materialize(call)
+            artifact = self._noted(call)
             try:
                 return cast(R, artifact.numpy())
             except CorruptArtifact as corrupt:
@@ -167,27 +169,36 @@ class Analysis(Generic[P, R]):
 
     def artifact(self, *args: P.args, **kwargs: P.kwargs) -> Artifact:
         """A lazy handle on the stored result; computed if missing. Raises `StoreFailed` if it cannot be kept."""
-        return self.materialize(self.call(*args, **kwargs))
+        return self._noted(self.call(*args, **kwargs))
+
+    def _noted(self, call: Call) -> Artifact:
+        with noting(self, call) as note:
+            artifact = self.materialize(call)
+            note(artifact)
+        return artifact
 
     def materialize(self, call: Call) -> Artifact:
         """The artifact of a call made by `call`, computed if missing."""
-        return materialize(call, lambda: self._compute(call))
+        return materialize(call, lambda: compute(call, self._function))
 
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
         """The stored artifact, or `None`; never computes."""
         call = self.call(*args, **kwargs)
-        try:
-            entry = call.store.find(call.key)
-        except CorruptArtifact:
-            return None
-        return None if entry is None else Artifact(entry)
+        with noting(self, call) as note:
+            try:
+                found = peek(call)
+            except CorruptArtifact:
+                found = None
+            artifact = Artifact(found) if isinstance(found, Entry) else None
+            note(artifact)
+        return artifact
 
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
         """Compute it again whatever is stored, keep that, and say whether it changed."""
         call = self.call(*args, **kwargs)
         with computing(call):
             before = find_sound(call)
-            after = publish(call, self._compute(call))
+            after = publish(call, compute(call, self._function))
         return Recomputation(
             Artifact(after), None if before is None else Artifact(before)
         )
@@ -214,38 +225,60 @@ class Analysis(Generic[P, R]):
         store = chosen_store(self.declaration.store, home_of_arguments(arguments))
         if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
-        closure = self.closure
+        whole, closures = self._whole()
         key = key_of(
             self.__name__,
-            closure.digest,
-            self._environment,
+            whole,
             encode_params(self.__name__, arguments.params),
             encode_inputs(arguments.inputs, store),
         )
-        return Call(key, closure, self.declaration, self._signature, arguments, store)
+        closure = closures[0][1]
+        return Call(
+            key, whole, closure, self.declaration, self._signature, arguments, store
+        )
+
+    def call_with(self, passed: Mapping[str, Any]) -> Call:
+        """The call with these arguments, by name."""
+        args, kwargs = self._signature.unbind(passed)
+        return self.call(*args, **kwargs)
 
     @property
     def closure(self) -> Closure:
-        """All first-party code and constants it can reach, as they are now."""
+        """The first-party code and constants it can reach as they are now, up to the analyses that it calls."""
         if self._last_closure is None or not self._last_closure.guard.holds():
-            self._last_closure = closure_of(
-                self.__wrapped__, self.declaration.depends_on
-            )
+            self._last_closure = closure_of(self._function, self.declaration.depends_on)
         return self._last_closure
 
-    def __closure_parts__(self) -> tuple[Any, ...]:
-        # An analysis that calls this one reaches all that this one reaches.
-        return (
-            self.__wrapped__,
-            self.declaration.depends_on,
-            self.declaration.environment,
-        )
+    @property
+    def whole(self) -> Digest:
+        """The digest of all that it and the analyses it calls can reach, as they are now."""
+        return self._whole()[0]
+
+    def _whole(self) -> tuple[Digest, tuple[tuple[Callee, Closure], ...]]:
+        known = self._last_whole
+        if known is None or any(one.closure is not was for one, was in known[1]):
+            self._last_whole = known = whole_of(self)
+        return known
+
+    @property
+    def __wrapped__(self) -> Callable[P, R]:
+        """The plain function."""
+        note_bypass(self.__name__)
+        return self._function
+
+    @__wrapped__.setter
+    def __wrapped__(self, function: Callable[P, R]) -> None:
+        pass  # `update_wrapper` sets it.
+
+    @functools.cached_property
+    def identity(self) -> bytes:
+        """What decides its key beside its closure: its name and what was declared of it."""
+        return self.__name__.encode() + b":" + self.declaration.environment_bytes
 
     @property
     def is_imported(self) -> bool:
         """Whether another process finds it by its module and name."""
-        module, name = self.__wrapped__.__module__, _qualname(self)
-        return module not in _MAIN and named(module, name) is self
+        return is_found_by_name(self)
 
     @property
     def takes_run(self) -> bool:
@@ -254,90 +287,28 @@ class Analysis(Generic[P, R]):
 
     @functools.cached_property
     def _signature(self) -> Signature:
-        return Signature(self.__wrapped__, self.declaration.ignore)
-
-    @functools.cached_property
-    def _environment(self) -> bytes:
-        return self.declaration.environment_bytes
-
-    def _compute(self, call: Call) -> Publication:
-        started = time.perf_counter()
-        inputs = {
-            name: anonymous(value) for name, value in call.arguments.inputs.items()
-        }
-        args, kwargs = self._signature.unbind(
-            {**call.arguments.params, **call.arguments.ignored, **inputs}
-        )
-        result = self.__wrapped__(*args, **kwargs)
-        for value in call.arguments.inputs.values():
-            for one in inputs_in(value):
-                if isinstance(one, File):
-                    # Unlike a checkpoint, which checks at every read, it may have been read by its path.
-                    one.check_unchanged()
-        arrays, single = arrays_of(self.__name__, result, self.declaration.dims)
-        return Publication(
-            arrays=arrays,
-            single=single,
-            codec=self.declaration.codec,
-            durable=self.declaration.durable,
-            label=call.label,
-            provenance=call.provenance(time.perf_counter() - started),
-            details=call.details(),
-        )
+        return Signature(self._function, self.declaration.ignore)
 
     def __set_name__(self, owner: type, name: str) -> None:
         raise MethodRefused(f"{owner.__qualname__}.{name}")
 
     def __repr__(self) -> str:
-        return f"<analysis {self.__wrapped__.__module__}.{self.__name__}>"
+        return f"<analysis {self._function.__module__}.{self.__name__}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.is_imported:
-            return named, (self.__wrapped__.__module__, _qualname(self))
-        if _PACKING.get():
+            return named, address_of(self)
+        if is_packing():
             # Its closure goes along, for where it arrives there may be no source to make one from; but not if it
             # reaches imported code, which does not travel and may differ there.
             travels = all(
                 one.name.startswith("__main__.") for one in self.closure.members
             )
             state = {**vars(self), "_last_closure": self.closure if travels else None}
-            state.pop("_signature", None)
+            for remade in ("_signature", "_last_whole"):
+                state.pop(remade, None)
             return object.__new__, (Analysis,), state
-        return _unpacked, (_packed(self),)
-
-
-def _qualname(analysis: Analysis[..., Any]) -> str:
-    return str(getattr(analysis.__wrapped__, "__qualname__", analysis.__name__))
-
-
-# The names of a script or notebook, which mean something else in another process.
-_MAIN = ("__main__", "__mp_main__")
-_PACKING: ContextVar[bool] = ContextVar("_PACKING", default=False)
-
-
-def _packed(analysis: Analysis[..., Any]) -> bytes:
-    """An analysis that no import finds, whole, so that any pickler can carry it."""
-    # Here and not above for its weight: most analyses are imported.
-    import cloudpickle
-
-    token = _PACKING.set(True)
-    try:
-        return cast(bytes, cloudpickle.dumps(analysis))
-    finally:
-        _PACKING.reset(token)
-
-
-def _unpacked(packed: bytes) -> Any:
-    """The inverse of `_packed`."""
-    return pickle.loads(packed)
-
-
-def named(module: str, name: str) -> Any:
-    """What a module holds under a name; `None` if it does not."""
-    found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        return unpacked, (packed(self),)
 
 
 @overload
@@ -351,6 +322,9 @@ def analysis(
     ignore: tuple[str, ...] = (),
     versions: tuple[str, ...] = (),
     depends_on: tuple[Any, ...] = (),
+    first_party: tuple[str, ...] = (),
+    was: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
 ) -> Analysis[P, R]: ...
@@ -363,6 +337,9 @@ def analysis(
     ignore: tuple[str, ...] = (),
     versions: tuple[str, ...] = (),
     depends_on: tuple[Any, ...] = (),
+    first_party: tuple[str, ...] = (),
+    was: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
 ) -> Callable[[Callable[P, R]], Analysis[P, R]]: ...
@@ -376,6 +353,9 @@ def analysis(
     ignore: tuple[str, ...] = (),
     versions: tuple[str, ...] = (),
     depends_on: tuple[Any, ...] = (),
+    first_party: tuple[str, ...] = (),
+    was: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
 ) -> Any:
@@ -399,6 +379,13 @@ def analysis(
         Packages whose installed version is part of the key.
     depends_on
         Functions, classes and constants that it reaches in ways that cannot be followed.
+    first_party
+        Installed packages whose code counts as yours: it is followed, like that of your own modules.
+    was
+        Parameters that were constants, with the values that they had: for these, results from before are kept.
+    strict
+        Whether to refuse what a pure function does not do, and not only to flag it: reading labels, the clock, the
+        environment, undeclared files, unseeded random numbers. If not given: `ARTIFACT_STORE_STRICT`, or in tests.
     store
         A directory or a store. If not given: `ARTIFACT_STORE`, or the directory beside the first input.
     durable
@@ -414,6 +401,9 @@ def analysis(
             ignore=ignore,
             versions=versions,
             depends_on=depends_on,
+            first_party=first_party,
+            was=was or {},
+            strict=strict,
             store=store,
             durable=durable,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +21,23 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint, open_checkpoint
-from artifact_store.closures.reach import Closure, closure_of
-from artifact_store.encoding import encode
+from artifact_store.closures.reach import Closure, closure_of, whole_of
+from artifact_store.encoding import encode, is_plain
 from artifact_store.errors import Unencodable, UnencodableParam
 from artifact_store.files import DigestMemo, File
+from artifact_store.reads import Question, Recorder
 from artifact_store.runs import AnonymousRun, Run
 
 Opener: TypeAlias = Callable[[str], Any]
 
 # What is the plain number or string of its value, wherever it is a param.
 _PLAIN_SCALARS = frozenset({np.int64, np.float64, np.bool_, np.str_, np.bytes_})
+
+# What parameters hold that take the rest, if there is none.
+_EMPTY: Mapping[Any, Any] = {
+    inspect.Parameter.VAR_POSITIONAL: (),
+    inspect.Parameter.VAR_KEYWORD: {},
+}
 
 # What is neither an input nor holds one.
 _VALUES = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -39,11 +47,12 @@ _OPENERS: Mapping[type, Opener] = {Checkpoint: open_checkpoint, Run: Run, File: 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one call, in the order of the signature."""
+    """The arguments of one call, in the order of the signature; `passed` are those that the caller gave, as given."""
 
     inputs: dict[str, Any]
     params: dict[str, Any]
     ignored: dict[str, Any]
+    passed: Mapping[str, Any]
 
 
 class Signature:
@@ -54,7 +63,10 @@ class Signature:
         self._ignore = frozenset(ignore)
         self._openers = _openers(function, self._signature)
         parameters = self._signature.parameters.values()
-        self._defaults: dict[str, Any] = {one.name: one.default for one in parameters}
+        # In the order of the signature, which the order of what is bound must not change.
+        self._defaults: dict[str, Any] = {
+            one.name: _EMPTY.get(one.kind, one.default) for one in parameters
+        }
         self._required = {one.name for one in parameters if one.default is one.empty}
         self._positional = [
             one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD
@@ -72,8 +84,9 @@ class Signature:
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Sort the arguments of a call; `TypeError`, as the function itself would raise, if they do not fit."""
-        arguments = Arguments({}, {}, {})
-        for name, value in self._values(args, kwargs).items():
+        passed = self._passed(args, kwargs)
+        arguments = Arguments({}, {}, {}, passed)
+        for name, value in (self._defaults | passed).items():
             plain = arguments.ignored if name in self._ignore else arguments.params
             opener = self._openers.get(name)
             # First the two kinds that nearly all arguments are of: plain values, and paths to open.
@@ -91,8 +104,8 @@ class Signature:
             (arguments.inputs if holds_input(opened) else plain)[name] = opened
         return arguments
 
-    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Every argument by name, in the order of the signature."""
+    def _passed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Every argument that was given, by name."""
         if self._is_plain and len(args) <= len(self._positional):
             # What `inspect` does, for the signatures that nearly all analyses have, in a tenth of its time.
             given = dict(zip(self._positional, args, strict=False))
@@ -101,10 +114,8 @@ class Signature:
                 and kwargs.keys() <= self._defaults.keys()
             ):
                 if self._required <= given.keys() | kwargs.keys():
-                    return self._defaults | given | kwargs
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return dict(bound.arguments)
+                    return given | kwargs
+        return dict(self._signature.bind(*args, **kwargs).arguments)
 
     def unbind(
         self, values: Mapping[str, Any]
@@ -118,18 +129,10 @@ class Signature:
 
     def non_default(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The params that are not at their default: what distinguishes this call in a name."""
-        empty: dict[Any, Any] = {
-            inspect.Parameter.VAR_POSITIONAL: (),
-            inspect.Parameter.VAR_KEYWORD: {},
-        }
-        defaults = {
-            name: empty.get(one.kind, one.default)
-            for name, one in self._signature.parameters.items()
-        }
         return {
             name: value
             for name, value in params.items()
-            if not _same(value, defaults[name])
+            if not _same(value, self._defaults[name])
         }
 
 
@@ -151,15 +154,48 @@ def _settled(value: Any) -> Any:
 def _settle(one: Any) -> Any:
     if isinstance(one, AnonymousCheckpoint | AnonymousRun):
         return one.named
+    return _plain(one)
+
+
+def _plain(one: Any) -> Any:
     return one.item() if type(one) in _PLAIN_SCALARS else one
 
 
-def anonymous(value: Any) -> Any:
-    """`value` as a function gets it: whoever reads a path or an epoch in it is refused."""
-    return _mapped(
-        value,
-        lambda one: one.anonymous() if isinstance(one, Checkpoint | Run) else one,
-    )
+def anonymous(inputs: Mapping[str, Any], recorder: Recorder) -> dict[str, Any]:
+    """Inputs as a function gets them: without labels, and what is read of them goes to `recorder`."""
+    numbers = itertools.count()
+
+    def change(one: Any) -> Any:
+        place = str(next(numbers)) if is_input(one) else ""
+        if isinstance(one, Checkpoint | Run):
+            return one.anonymous(recorder, place)
+        if is_input(one):
+            question = Question("content", place)
+            recorder.note(question, one.answer(question))
+            recorder.place(one, place)
+        return one
+
+    return {name: _mapped(value, change) for name, value in inputs.items()}
+
+
+def as_passed(
+    passed: Mapping[str, Any], place_of: Callable[[Any], str | None]
+) -> bytes | None:
+    """Canonical bytes of arguments from which the call can be made again; `None` if there are none.
+
+    Parameters
+    ----------
+    place_of
+        Where an input comes from, if that is known.
+    """
+
+    def is_placed(one: Any) -> bool:
+        return is_input(one) and place_of(one) is not None
+
+    arguments = [(name, _mapped(passed[name], _plain)) for name in sorted(passed)]
+    if not is_plain(arguments, is_placed):
+        return None
+    return encode(arguments, lambda one: str(place_of(one)).encode())
 
 
 def _open(value: Any, opener: Opener) -> Any:
@@ -209,6 +245,14 @@ def inputs_in(value: Any) -> list[Any]:
         [one for item in value.values() for one in inputs_in(item)]
         if isinstance(value, dict)
         else []
+    )
+
+
+def form_of(inputs: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of inputs but for what they hold: how many there are, of which kinds, and where."""
+    return encode(
+        sorted(inputs.items()),
+        lambda one: type(one).__name__.encode() if is_input(one) else None,
     )
 
 
@@ -280,7 +324,8 @@ def _code_of(kind: type) -> bytes:
     known = _closures.get(kind)
     if known is None or not known.guard.holds():
         known = _closures[kind] = closure_of(kind)
-    return bytes(known.digest)
+    called = [bytes(whole_of(one)[0]) for one in known.calls]
+    return bytes(known.digest) + b"".join(called)
 
 
 def _openers(

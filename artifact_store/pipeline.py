@@ -31,12 +31,13 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Event, Published, listening, log
 from artifact_store.executors import each
-from artifact_store.explain import History
-from artifact_store.memoize import Analysis, named
+from artifact_store.memoize import Analysis
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import bar
 from artifact_store.runs import Run
+from artifact_store.stores.base import Store
 from artifact_store.stores.locate import STORE_VARIABLE
+from artifact_store.transport import named
 
 ENTRY_POINTS = "artifact_store.analyses"
 
@@ -124,8 +125,9 @@ class AnalysisPipeline:
         self, analyses: Chosen = None, epochs: Iterable[int] | None = None
     ) -> Plan:
         """What `run` would find and what it would compute, and why; computes nothing."""
-        histories: dict[str, History] = {}
+        stores: dict[str, Store] = {}
         steps = []
+        weights: dict[int, str] = {}
         for unit in self._units(analyses, epochs):
             try:
                 given = _input_of(unit)
@@ -141,12 +143,13 @@ class AnalysisPipeline:
                 except ArtifactStoreError as error:
                     steps.append(impossible(analysis.__name__, unit.epoch, error))
                     continue
-                store = call.store
-                if store.location not in histories:
-                    histories[store.location] = History(store.manifests())
-                steps.append(step_of(call, unit.epoch, histories[store.location]))
-        seconds = seconds_of(steps, histories.values())
-        return Plan(self.run_of_checkpoints.name, tuple(steps), seconds)
+                stores[call.store.location] = call.store
+                steps.append(step_of(call, unit.epoch))
+                if unit.epoch is not None:
+                    weights[unit.epoch] = call.inputs[0].digest
+        seconds = seconds_of(steps, stores.values())
+        name = self.run_of_checkpoints.name
+        return Plan(name, tuple(steps), seconds, tuple(_twins(weights)))
 
     def status(self, analyses: Chosen = None) -> Plan:
         """The state of every analysis at every epoch: fresh, stale (and why), missing, drift or corrupt."""
@@ -230,6 +233,14 @@ class AnalysisPipeline:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
 
 
+def _twins(weights: dict[int, str]) -> Iterator[tuple[int, int]]:
+    """Each epoch with the weights of an earlier one, and that one."""
+    first: dict[str, int] = {}
+    for epoch, digest in weights.items():
+        if first.setdefault(digest, epoch) != epoch:
+            yield epoch, first[digest]
+
+
 def _memory(units: Iterable[_Unit]) -> Literal["own", "shared"]:
     """Where the code of all units is what it is here: in workers, only if they can import it."""
     # What a notebook defines travels by value, but the modules that it imported do not, and may differ there.
@@ -252,7 +263,7 @@ def _closures(analyses: tuple[Analysis[..., Any], ...]) -> tuple[str, ...]:
 
 def _closure(analysis: Analysis[..., Any]) -> str:
     try:
-        return analysis.closure.digest.hex
+        return analysis.whole.hex
     except ArtifactStoreError:
         return (
             ""  # The call itself will say what is amiss, and the other analyses go on.

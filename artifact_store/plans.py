@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,22 @@ from typing import Any, Literal, TypeAlias
 
 from artifact_store.calls import Call
 from artifact_store.errors import ArtifactStoreError
-from artifact_store.explain import History, causes_of_miss, drift_of
+from artifact_store.causes import causes_of_miss
+from artifact_store.explain import drift_of, waits_for
+from artifact_store.stores.base import Entry, Store
+from artifact_store.traces import Pending, peek
 
-State: TypeAlias = Literal["fresh", "drift", "stale", "missing", "corrupt"]
+State: TypeAlias = Literal["fresh", "drift", "pending", "stale", "missing", "corrupt"]
 
 # In the order in which they should worry the reader.
-STATES: tuple[State, ...] = ("fresh", "drift", "stale", "missing", "corrupt")
+STATES: tuple[State, ...] = (
+    "fresh",
+    "drift",
+    "pending",
+    "stale",
+    "missing",
+    "corrupt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,8 @@ class Step:
     Attributes
     ----------
     state
-        `fresh` and `drift` hit; of `drift`, installed packages have changed since. `stale`: there is an entry, made in
+        `fresh` and `drift` hit; of `drift`, installed packages have changed since. `pending`: it calls an analysis
+        that has to be computed first, and hits if that gives what it gave before. `stale`: there is an entry, made in
         another way. `missing`: there is none. `corrupt`: there is one that must not be used.
     causes
         Why it would miss, or what has drifted; the first line of each.
@@ -53,11 +65,14 @@ class Plan:
     ----------
     seconds
         How long the misses would take one after another, from how long they took before; `None` if nothing is known.
+    twins
+        Epochs whose checkpoint holds the very weights of an earlier one, with that one: computed once.
     """
 
     run: str
     steps: tuple[Step, ...]
     seconds: float | None
+    twins: tuple[tuple[int, int], ...] = ()
 
     @property
     def hits(self) -> tuple[Step, ...]:
@@ -67,7 +82,14 @@ class Plan:
     @property
     def misses(self) -> tuple[Step, ...]:
         """Steps that would be computed."""
-        return tuple(step for step in self.steps if not step.hits)
+        return tuple(
+            step for step in self.steps if not step.hits and step.state != "pending"
+        )
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """Steps that would be computed if what they wait for gives something new."""
+        return tuple(step for step in self.steps if step.state == "pending")
 
     def by_analysis(self) -> dict[str, tuple[Step, ...]]:
         """The steps of each analysis."""
@@ -89,22 +111,38 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """The same, for JSON."""
-        return asdict(self) | {"hits": len(self.hits), "misses": len(self.misses)}
+        counts = {"hits": len(self.hits), "misses": len(self.misses)}
+        return asdict(self) | counts | {"pending": len(self.pending)}
+
+    def counted(self) -> str:
+        """Hits, misses and, if there are any, what is pending."""
+        pending = f", {len(self.pending)} pending" if self.pending else ""
+        return f"{_number(self.hits, 'hit')}, {_number(self.misses, 'miss')}{pending}"
+
+    def same_weights(self) -> str:
+        """What there is to say about checkpoints with equal weights; empty if there are none."""
+        if not self.twins:
+            return ""
+        epochs = epochs_in_words([epoch for epoch, _ in self.twins])
+        hold, their = ("holds", "its") if len(self.twins) == 1 else ("hold", "their")
+        firsts = tuple(dict.fromkeys(first for _, first in self.twins))
+        of = f"those of {epochs_in_words(firsts)}"
+        return f"{epochs} {hold} no weights of {their} own but {of}: computed once"
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.run}: {len(self.hits)} hits, {len(self.misses)} misses{_time(self.seconds)}"
-        ]
+        lines = [f"{self.run}: {self.counted()}{_time(self.seconds)}"]
         for name, steps in self.by_analysis().items():
             lines.append(f"  {name}: {in_words(steps)}")
         lines += [
             f"    {name}, {epochs_in_words(epochs)}: {cause}"
             for name, cause, epochs in self.reasons()
         ]
+        if self.twins:
+            lines.append(f"  {self.same_weights()}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Plan of {self.run}: {len(self.hits)} hits, {len(self.misses)} misses>"
+        return f"<Plan of {self.run}: {self.counted()}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -118,22 +156,29 @@ class Plan:
             f"<li>{escape(name)}, {epochs_in_words(epochs)}: {escape(cause)}</li>"
             for name, cause, epochs in self.reasons()
         )
-        title = f"{escape(self.run)}: {len(self.hits)} hits, {len(self.misses)} misses{_time(self.seconds)}"
+        if self.twins:
+            notes += f"<li>{escape(self.same_weights())}</li>"
+        title = f"{escape(self.run)}: {self.counted()}{_time(self.seconds)}"
         table = f"<table><thead><tr><th>analysis</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         return f"<div><b>{title}</b>{table}<ul>{notes}</ul></div>"
 
 
-def step_of(call: Call, epoch: int | None, history: History) -> Step:
+def step_of(call: Call, epoch: int | None) -> Step:
     """What would happen to one call, and why."""
     name, key = call.key.analysis, call.key.digest.hex
     try:
-        entry = call.store.find(call.key)
+        found = peek(call)
     except ArtifactStoreError as error:
         return Step(name, epoch, key, "corrupt", (str(error),))
-    if entry is not None:
-        drift = tuple(drift_of(entry.manifest, call))
+    if isinstance(found, Entry):
+        drift = tuple(drift_of(found.manifest, call))
         return Step(name, epoch, key, "drift" if drift else "fresh", drift)
-    causes = causes_of_miss(call, history)
+    if isinstance(found, Pending):
+        # Not which call, for that differs from epoch to epoch: the details say it.
+        waits, cause = found.upstream.key.analysis, waits_for(found.upstream)
+        what = f"{waits} has to be computed first"
+        return Step(name, epoch, key, "pending", (what,), (str(cause),))
+    causes = causes_of_miss(call)
     state: State = (
         "missing"
         if all(cause.kind == "never computed" for cause in causes)
@@ -154,11 +199,19 @@ def impossible(analysis: str, epoch: int | None, error: ArtifactStoreError) -> S
     return Step(analysis, epoch, "", "missing", (str(error),))
 
 
-def seconds_of(steps: Iterable[Step], histories: Collection[History]) -> float | None:
-    """How long the misses among `steps` took before: the median of each analysis."""
+# Enough for a median, and soon read.
+_SAMPLE = 50
+
+
+def seconds_of(steps: Iterable[Step], stores: Collection[Store]) -> float | None:
+    """How long the misses among `steps` took before: the median of some of each analysis."""
     missing = Counter(step.analysis for step in steps if not step.hits)
     known = {
-        name: [one.provenance.seconds for past in histories for one in past.of(name)]
+        name: [
+            one.provenance.seconds
+            for store in stores
+            for one in itertools.islice(store.manifests(name), _SAMPLE)
+        ]
         for name in missing
     }
     if not all(known.values()):
@@ -185,6 +238,11 @@ def epochs_in_words(epochs: Sequence[int | None]) -> str:
     if len(epochs) <= 4:
         return f"epoch{'s' if len(epochs) > 1 else ''} {', '.join(map(str, epochs))}"
     return f"{len(epochs)} epochs, {epochs[0]} to {epochs[-1]}"
+
+
+def _number(some: Sequence[Step], one: str) -> str:
+    plural = "es" if one.endswith("s") else "s"
+    return f"{len(some)} {one}{plural if len(some) != 1 else ''}"
 
 
 def _time(seconds: float | None) -> str:

@@ -18,6 +18,9 @@ OTHERS: dict[str, Any] = {
     "ignore": (),
     "versions": (),
     "depends_on": (),
+    "first_party": (),
+    "was": {},
+    "strict": None,
     "store": None,
     "durable": False,
 }

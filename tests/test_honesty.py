@@ -74,7 +74,7 @@ def test_a_function_gets_the_plain_number_that_its_key_names(
     assert types.key(given, factor=factor) == types.key(given, factor=plain)
 
 
-@pytest.mark.parametrize("label", ["path", "name", "label", "config", "metadata"])
+@pytest.mark.parametrize("label", ["path", "pattern", "name", "label"])
 def test_the_labels_of_a_run_are_refused(
     run_directory: RunDirectory, label: str
 ) -> None:

@@ -15,10 +15,11 @@ import pytest
 from golden import functions, values
 
 from artifact_store.closures.reach import closure_of
-from artifact_store.digests import digest_of
+from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import encode
-from artifact_store.keys import KEY_FORMAT, Key, key_of
+from artifact_store.keys import KEY_FORMAT, Key, key_of, start_of
 from artifact_store.params import encode_params
+from artifact_store.reads import Question, Read, after
 
 GOLDEN = Path(__file__).parent / "golden" / "keys.json"
 ENCODED = {name: encode(value).hex() for name, value in values.VALUES.items()}
@@ -26,24 +27,35 @@ CLOSURES = {
     name: str(closure_of(getattr(functions, name)).digest) for name in functions.NAMES
 }
 
+READS = (
+    Read(Question("tensor", "0", "w"), "a1"),
+    Read(Question("call", "0", "mean", "Z2l2ZW4="), "b2"),
+)
+
 
 def key(
     analysis: str = "f",
     params: Mapping[str, Any] | None = None,
     closure: str = "affine",
-    environment: bytes = b"",
     inputs: bytes = b"inputs",
 ) -> Key:
     encoded = encode_params(analysis, params or {})
     code = closure_of(getattr(functions, closure)).digest
-    return key_of(analysis, code, environment, encoded, inputs)
+    return key_of(analysis, code, encoded, inputs)
+
+
+def start(environment: bytes = b"", form: bytes = b"form") -> Digest:
+    code = closure_of(functions.affine).digest
+    return start_of("f", code, environment, encode_params("f", {"k": 1}), form)
 
 
 KEYS = {
     "no params": str(key()),
     "params": str(key(params={"k": 1, "name": "a"})),
-    "environment": str(key(environment=b"dims")),
     "other code": str(key(closure="windowed")),
+    "start": str(start()),
+    "declared": str(start(environment=b"dims")),
+    "reads": str(after(start(), READS)),
 }
 FROZEN: Mapping[str, Any] = {
     "format": KEY_FORMAT.decode(),
@@ -78,17 +90,26 @@ def test_all_that_is_frozen_is_still_checked(golden: Any) -> None:
 def test_every_part_decides() -> None:
     digest = digest_of("closure", b"1"), digest_of("closure", b"2")
     keys = [
-        key_of("f", digest[0], b"e", b"p", b"i"),
-        key_of("g", digest[0], b"e", b"p", b"i"),
-        key_of("f", digest[1], b"e", b"p", b"i"),
-        key_of("f", digest[0], b"x", b"p", b"i"),
-        key_of("f", digest[0], b"e", b"x", b"i"),
-        key_of("f", digest[0], b"e", b"p", b"x"),
-        key_of("f", digest[0], b"ep", b"", b"i"),
-        key_of("f", digest[0], b"e", b"pi", b""),
+        key_of("f", digest[0], b"p", b"i"),
+        key_of("g", digest[0], b"p", b"i"),
+        key_of("f", digest[1], b"p", b"i"),
+        key_of("f", digest[0], b"x", b"i"),
+        key_of("f", digest[0], b"p", b"x"),
+        key_of("f", digest[0], b"pi", b""),
+    ]
+    starts = [
+        start_of("f", digest[0], b"e", b"p", b"i"),
+        start_of("g", digest[0], b"e", b"p", b"i"),
+        start_of("f", digest[1], b"e", b"p", b"i"),
+        start_of("f", digest[0], b"x", b"p", b"i"),
+        start_of("f", digest[0], b"e", b"x", b"i"),
+        start_of("f", digest[0], b"e", b"p", b"x"),
+        start_of("f", digest[0], b"ep", b"", b"i"),
+        start_of("f", digest[0], b"e", b"pi", b""),
     ]
 
-    assert len({one.digest for one in keys}) == len(keys)
+    digests = {one.digest for one in keys} | set(starts)
+    assert len(digests) == len(keys) + len(starts)
 
 
 def test_the_order_of_params_does_not_matter() -> None:

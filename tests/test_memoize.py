@@ -299,7 +299,7 @@ def test_key_and_explain_compute_nothing(checkpoint: Path, calls: Calls) -> None
 # Labels
 
 
-@pytest.mark.parametrize("label", ["path", "epoch", "metadata", "label"])
+@pytest.mark.parametrize("label", ["path", "epoch", "label"])
 def test_a_label_cannot_be_read_inside_an_analysis(
     checkpoint: Path, label: str
 ) -> None:

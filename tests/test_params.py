@@ -20,6 +20,7 @@ from artifact_store.params import (
     encode_params,
     inputs_in,
 )
+from artifact_store.reads import Recorder
 from artifact_store.runs import Run
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def test_an_input_is_found_wherever_it_stands(checkpoint: Path, hold: Any) -> No
     bound = Signature(by_nothing, ()).bind((value,), {})
 
     assert inputs_in(bound.inputs["x"]) == [opened]
-    inside = anonymous(value)
+    inside = anonymous({"x": value}, Recorder(is_strict=True))["x"]
     assert type(inside) is (AnonymousCheckpoint if value is opened else type(value))
     (hidden,) = inputs_in(inside)
     with pytest.raises(LabelRead):

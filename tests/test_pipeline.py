@@ -222,22 +222,6 @@ def test_a_plan_tells_the_time_that_earlier_computations_took(
     assert plan.seconds is not None and plan.seconds > 0
 
 
-def test_a_plan_reads_each_manifest_once_for_its_reasons(
-    pipeline: AnalysisPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-    manifests = LocalStore.manifests
-
-    def noted(store: LocalStore, analysis: str | None = None) -> Any:
-        asked.append(analysis)
-        return manifests(store, analysis)
-
-    monkeypatch.setattr(LocalStore, "manifests", noted)
-    pipeline.plan([largest, smallest, spread])
-
-    assert len(asked) == 1
-
-
 BODY = """\
 from artifact_store import analysis, Checkpoint
 @analysis

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from artifact_store.explain import History
 from artifact_store.plans import Plan, Step, epochs_in_words, in_words, seconds_of
 
 
@@ -69,5 +68,5 @@ def test_epochs_are_told_in_few_words(
 
 
 def test_time_is_not_guessed_where_nothing_is_known() -> None:
-    assert seconds_of(PLAN.steps, [History(())]) is None
+    assert seconds_of(PLAN.steps, []) is None
     assert seconds_of(PLAN.steps[:2], []) == 0

@@ -45,12 +45,15 @@ def plan(arguments: argparse.Namespace) -> int:
         return 0
 
     does = count(len(planned.misses), "artifact") + takes(planned.seconds)
-    found = f"  {len(planned.hits)} stored, {does} to compute"
-    steps = table("analysis", ">stored", ">to compute", "at")
+    waits = f", {len(planned.pending)} wait for them" if planned.pending else ""
+    found = f"  {len(planned.hits)} stored, {does} to compute{waits}"
+    steps = table("analysis", ">stored", ">to compute", ">pending", "at")
     for name, of in planned.by_analysis().items():
         misses = [step.epoch for step in of if not step.hits]
         where = epochs_in_words(misses) if misses else ""
+        pending = sum(step.state == "pending" for step in of)
         hits = len(of) - len(misses)
-        steps.add_row(name, str(hits), text((str(len(misses)), "yellow")), where)
+        computed = text((str(len(misses) - pending), "yellow"))
+        steps.add_row(name, str(hits), computed, str(pending or "-"), where)
     out(text((run.name, "bold"), found), "", steps, *causes(planned))
     return 0

@@ -26,6 +26,7 @@ _UNBOUNDED: Final = 1 << 15
 STYLES: Final[Mapping[State, str]] = {
     "fresh": "green",
     "drift": "cyan",
+    "pending": "yellow",
     "stale": "yellow",
     "missing": "yellow",
     "corrupt": "red",

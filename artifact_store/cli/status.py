@@ -50,7 +50,7 @@ def status(arguments: argparse.Namespace) -> int:
     plan = AnalysisPipeline(run).status(analyses_in(arguments))
     if arguments.json:
         print_json(plan.as_dict())
-        return 1 if plan.misses else 0
+        return _code(plan)
 
     span = f"  {epochs_in_words(run.epochs)}"
     counts = table("analysis", *(f">{state}" for state in STATES))
@@ -59,20 +59,26 @@ def status(arguments: argparse.Namespace) -> int:
         cells = [text(("-", "dim") if n == "0" else (n, style)) for n, style in numbers]
         counts.add_row(name, *cells)
     out(text((run.name, "bold"), span), "", counts, *causes(plan), "")
+    out(*([text((plan.same_weights(), "dim"))] if plan.twins else ()))
     out(*_next(plan, arguments), *_unseen(run, plan))
-    return 1 if plan.misses else 0
+    return _code(plan)
+
+
+def _code(plan: Plan) -> int:
+    return 1 if plan.misses or plan.pending else 0
 
 
 def _next(plan: Plan, arguments: argparse.Namespace) -> Iterator[Text]:
     """What to type now."""
-    if not plan.misses:
+    if not plan.misses and not plan.pending:
         yield text(("Everything is up to date.", "green"))
         return
     run, named = arguments.run, arguments.analysis or ()
     pattern = ("--pattern", arguments.pattern)
     given = pattern if arguments.pattern != DEFAULT_PATTERN else ()
     which = ("--analysis", ",".join(named)) if named else ()
-    does = f"compute {count(len(plan.misses), 'artifact')}{takes(plan.seconds)}"
+    more = f", and up to {len(plan.pending)} that wait for them" if plan.pending else ""
+    does = f"compute {count(len(plan.misses), 'artifact')}{more}{takes(plan.seconds)}"
     yield command(does, "run", run, *which, *given)
     stale = next((step for step in plan.misses if step.state == "stale"), None)
     if stale is not None:

@@ -85,7 +85,7 @@ def _input(
 
 
 def _print(found: Explanation) -> None:
-    verdict = ("hit", "green") if found.hit else ("miss", "yellow")
+    verdict = (found.state, "green" if found.hit else "yellow")
     out(text((found.call, "bold"), ": ", verdict, (f"  key {found.key[:12]}", "dim")))
     for cause in found.causes:
         out("", text(near(cause.what)))
@@ -95,6 +95,7 @@ def _print(found: Explanation) -> None:
         out("", "It is the answer because none of this has changed:")
         out(*(line("  ", near(one)) for one in found.depends_on))
     out(*_drift(found))
+    out(*(text(("not pure: ", "red"), near(one)) for one in found.flags))
 
 
 def _drift(found: Explanation) -> Iterator[Any]:

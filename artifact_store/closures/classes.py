@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _abc
 import dataclasses
 import functools
 import inspect
@@ -35,21 +36,32 @@ def attributes_of(
     cls: type, is_ours: Callable[[Any], bool]
 ) -> list[tuple[str, object]]:
     """The attributes of a class that its author wrote or set, by name, and its bases."""
+    # What a call made has no body that names it.
+    found: list[tuple[str, object]] = [("__name__", cls.__name__)]
     bases = [base for base in (*cls.__bases__, type(cls)) if base not in (object, type)]
-    found: list[tuple[str, object]] = [
-        (f"base {base.__qualname__}", base) for base in bases
-    ]
+    found += [(f"base {base.__qualname__}", base) for base in bases]
     if isinstance(cls, EnumMeta):
         members = [(name, one.value) for name, one in cls.__members__.items()]  # type: ignore[var-annotated]
         found.append(("members", members))
     if "__dataclass_fields__" in vars(cls):
         found.append(("fields", _fields(cls)))
+    if "_abc_impl" in vars(cls):
+        found.append(("registered", registered(cls)))
     found += [
         (name, vars(cls)[name])
         for name in sorted(vars(cls))
         if _decides(cls, name, is_ours)
     ]
     return found
+
+
+def registered(cls: type) -> list[type]:
+    """The classes that `register` made virtual subclasses of an abstract one, by name."""
+    references = _abc._get_dump(cls)[0]
+    alive = [
+        one for one in (reference() for reference in references) if one is not None
+    ]
+    return sorted(alive, key=lambda one: (one.__qualname__, one.__module__))
 
 
 def plain_function(value: Any) -> Any:
@@ -93,7 +105,8 @@ def _fields(cls: Any) -> list[tuple[object, ...]]:
     params = cls.__dataclass_params__
     made = params.frozen, params.order, params.eq, params.unsafe_hash
     return [made] + [
-        (one.name, _or_none(one.default), _or_none(one.default_factory), one.init, one.compare, one.hash, one.kw_only)
+        (one.name, one.type, _or_none(one.default), _or_none(one.default_factory), one.init, one.compare, one.hash,
+         one.kw_only)
         for one in dataclasses.fields(cls)
     ]  # fmt: skip
 

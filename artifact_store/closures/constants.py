@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import logging
 import operator
+import struct
 import sys
 import types
 import typing
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from artifact_store.closures.guards import is_dispatched, slots_of
+from artifact_store.closures.guards import is_dispatched, slots_of, value_of
 from artifact_store.closures.installed import installed_name
 from artifact_store.closures.origins import FirstParty, is_compiled
 from artifact_store.closures.resolve import Label
@@ -47,8 +47,13 @@ class Book(Protocol):
     def ours(self) -> FirstParty: ...
     def number(self, code: Any) -> int: ...
     def external(self, module: str, name: str) -> bytes: ...
-    def within(self, analysis: Any, declared: Any) -> AbstractContextManager[None]: ...
+    def analysis(self, analysis: Any) -> int: ...
     def unresolved(self, place: str, what: str, advice: str) -> bytes: ...
+
+
+def is_analysis(value: Any) -> bool:
+    """Whether a value is an analysis, which has a closure of its own."""
+    return hasattr(type(value), "__analysis__")
 
 
 @dataclass(slots=True)
@@ -71,10 +76,8 @@ class Describer:
 
     def _beyond_plain(self, value: Any) -> bytes | None:
         """What an analysis, code, a wrapper or an instance is; `None` for what has an encoding of its own."""
-        if hasattr(type(value), "__closure_parts__"):
-            parts = value.__closure_parts__()
-            with self.book.within(value, parts[1]):
-                return self._parts("analysis", parts)
+        if is_analysis(value):
+            return b"analysis %d" % self.book.analysis(value)
         if isinstance(value, Label):
             return self._external(value.package, value.name)
         if isinstance(value, ModuleType):
@@ -146,25 +149,32 @@ class Describer:
             )
         if isinstance(value, _DESCRIPTORS):
             return self._parts("descriptor", [value.__objclass__, value.__name__])
-        if type(value).__module__ in ("typing", "typing_extensions", "types"):
+        if type(value).__module__ in _TYPING or typing.get_origin(value) is not None:
             return self._type_expression(value)
         return self._wrapper(value)
 
     def _type_expression(self, value: Any) -> bytes:
         origin, args = typing.get_origin(value), typing.get_args(value)
-        if origin is None:
-            return b"type " + repr(value).encode()
-        return self._parts("type", [origin, args])
+        if origin is not None:
+            return self._parts("type", [origin, args])
+        if isinstance(value, typing.NewType):
+            return self._parts("new type", [value.__name__, value.__supertype__])
+        if isinstance(value, typing.TypeVar):
+            bounds = [value.__bound__, value.__constraints__]
+            return self._parts("type variable", [value.__name__, *bounds])
+        return b"type " + repr(value).encode()
 
     def _wrapper(self, value: Any) -> bytes:
         """What an installed class made of first-party code is known by what it holds; anything else is refused."""
         kind = self._external(type(value).__module__, type(value).__qualname__)
         if type(value) is object:
             return kind
-        held = getattr(value, "__dict__", {})
-        if callable(value) and hasattr(value, "__wrapped__"):
-            made_with: Any = getattr(value, "cache_parameters", dict)()
+        if isinstance(value, functools._lru_cache_wrapper):
+            made_with = value.cache_parameters()
             return self._parts("wrapper", [kind, made_with, value.__wrapped__])
+        # What was traced keeps the branches and constants of that moment, out of sight.
+        is_traced = type(value).__module__.partition(".")[0::2] == ("torch", "jit")
+        held = {} if is_traced else _without_labels(getattr(value, "__dict__", {}))
         if held and (self._libraries or any(map(self._is_our_code, held.values()))):
             return self._made_of("object", [kind, *sorted(held.items())])
         return self._opaque(type_name(value))
@@ -202,7 +212,7 @@ class Describer:
             yield encode(value)
 
     def _external(self, module: str, name: str) -> bytes:
-        if (module, name) in _DYNAMIC:
+        if f"{module}.{name}" in _DYNAMIC:
             return self._unresolved("can reach any name there is", DECLARE)
         return self.book.external(module, name)
 
@@ -231,28 +241,39 @@ class Describer:
 
 # Known by their name alone, these would hide what they lead to.
 _DYNAMIC = frozenset({
-    ("builtins", "eval"), ("builtins", "exec"), ("builtins", "globals"), ("builtins", "__import__"), ("sys", "modules"),
-    ("importlib", "import_module"), ("importlib", "__import__"), ("pkgutil", "resolve_name"),
-    ("runpy", "run_path"), ("runpy", "run_module"),
+    "builtins.eval", "builtins.exec", "builtins.globals", "builtins.__import__", "builtins.help", "sys.modules",
+    "sys._getframe", "sys._current_frames", "gc.get_objects", "gc.get_referrers",
+    "importlib.import_module", "importlib.__import__", "importlib.reload", "importlib.util.module_from_spec",
+    "importlib._bootstrap.module_from_spec", "pkgutil.resolve_name", "runpy.run_path", "runpy.run_module",
+    "inspect.currentframe", "inspect.stack", "inspect.getsource", "inspect.getsourcelines", "inspect.findsource",
+    "inspect.getcomments", "inspect.getdoc", "inspect.get_annotations", "typing.get_type_hints",
+    "ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.pydll.LoadLibrary",
+    "numpy.ctypeslib.load_library", "numpy.ctypeslib._ctypeslib.load_library",
+    "torch.utils.cpp_extension.load", "torch.utils.cpp_extension.load_inline",
 })  # fmt: skip
 
+_TYPING = ("typing", "typing_extensions", "types")
+_LABELS = frozenset({"__module__", "__qualname__", "__doc__", "__annotations__"})
 _HEAP = 1 << 9  # Set in `__flags__` of types that were made at run time.
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 
 # What the standard library wraps code in, and what that was made of.
 _WRAPPERS: dict[type, Callable[[Any], Iterable[Any]]] = {
-    functools.partial: lambda v: (v.func, v.args, sorted(v.keywords.items())),
+    functools.partial: lambda v: (v.func, v.args, sorted(v.keywords.items()), *sorted(vars(v).items())),
     functools.partialmethod: lambda v: (v.func, v.args, sorted(v.keywords.items())),
     functools.cached_property: lambda v: (v.func,),
     functools.singledispatchmethod: lambda v: sorted(v.dispatcher.registry.items(), key=_by_name),
     staticmethod: lambda v: (v.__func__,),
     classmethod: lambda v: (v.__func__,),
     property: lambda v: (v.fget, v.fset, v.fdel),
+    np.finfo: lambda v: (v.dtype,),
+    np.iinfo: lambda v: (v.dtype,),
+    struct.Struct: lambda v: (v.format,),
     operator.itemgetter: lambda v: v.__reduce__()[1],
     operator.attrgetter: lambda v: v.__reduce__()[1],
     operator.methodcaller: lambda v: v.__reduce__()[1:],
-    ContextVar: lambda v: (v.name, v.get(None)),
+    ContextVar: lambda v: (v.name, value_of(v)),
 }  # fmt: skip
 
 # The content of an instance of a class derived from a built-in one, whatever methods it overrides.
@@ -281,10 +302,15 @@ def _attributes(value: Any) -> dict[str, Any]:
         for name in slots_of(type(value))
         if hasattr(value, name)
     }
-    held |= getattr(value, "__dict__", {})
+    held |= _without_labels(getattr(value, "__dict__", {}))
     return {
         name: held[name] for name in sorted(held) if not _is_cached(type(value), name)
     }
+
+
+def _without_labels(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes but those that `update_wrapper` copies and that decide nothing, as they do not of a function."""
+    return {name: held[name] for name in held if name not in _LABELS}
 
 
 def _is_cached(cls: type, name: str) -> bool:

@@ -12,8 +12,18 @@ from typing import TypeAlias
 
 Chain: TypeAlias = tuple[str, ...]
 
-# Attributes of functions and frames that hold every name of a module.
-_NAMESPACES = frozenset({"__globals__", "__builtins__", "f_globals", "f_builtins"})
+# Attributes that lead to more than is named: to all of a module, to callers, to every derived class.
+_BOUNDLESS = frozenset(
+    {
+        "__globals__",
+        "__builtins__",
+        "f_globals",
+        "f_builtins",
+        "f_back",
+        "__subclasses__",
+        "__annotations__",
+    }
+)
 _TYPE_CHECKING = frozenset({("TYPE_CHECKING",), ("typing", "TYPE_CHECKING")})
 
 
@@ -35,12 +45,36 @@ class Names:
     dynamic: list[tuple[int, str]] = field(default_factory=list)
 
 
-def names_in(nodes: Iterable[ast.AST]) -> Names:
-    """Every name that `nodes` mention; whether it is a local variable is for the caller to say."""
+def names_in(nodes: Iterable[ast.AST], owner: str = "") -> Names:
+    """Every name that `nodes` mention; whether it is a local variable is for the caller to say.
+
+    In the class `owner` and those within, `__x` is `_owner__x`.
+    """
     names = Names()
     for node in nodes:
-        _Collector(names).visit(node)
+        collector = _Collector(names, owner)
+        collector.visit(node)
+        # Docstrings are in no canonical form; of what a local variable holds, nobody knows which is read.
+        names.dynamic += [
+            (line, ".".join(chain))
+            for chain, line in names.chains.items()
+            if "__doc__" in chain and chain[0] in collector.bound
+        ]
     return names
+
+
+def owner_of(qualname: str) -> str:
+    """The class in whose body a function is written, by its qualified name; empty if in none."""
+    parts = qualname.split(".")
+    within = zip(parts, parts[1:])
+    classes = [one for one, after in within if "<locals>" not in (one, after)]
+    return classes[-1] if classes else ""
+
+
+def mangled(name: str, owner: str) -> str:
+    """A name as it is looked up in the body of the class `owner`."""
+    is_private = name.startswith("__") and not name.endswith("__")
+    return f"_{owner.lstrip('_')}{name}" if is_private and owner.strip("_") else name
 
 
 @lru_cache(maxsize=4096)
@@ -75,27 +109,47 @@ def _looked_up(code: CodeType) -> Iterator[str]:
 
 
 class _Collector(ast.NodeVisitor):
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, names: Names, owner: str) -> None:
+        self._names, self._owner = names, owner
+        self._is_body = False
+        self._shared: set[str] = set()
+        self.bound: set[str] = set()
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._names.chains.setdefault((node.id,), node.lineno)
+        self._chain((node.id,), node)
+        if isinstance(node.ctx, ast.Store):
+            self.bound.add(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        if node.attr in _NAMESPACES:
-            self._names.dynamic.append((node.lineno, ast.unparse(node)))
         chain = chain_of(node)
+        if node.attr in _BOUNDLESS or (node.attr == "__doc__" and chain is None):
+            self._names.dynamic.append((node.lineno, ast.unparse(node)))
         if chain is None:
             self.generic_visit(node)
         else:
-            self._names.chains.setdefault(chain, node.lineno)
+            self._chain(chain, node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if not _copies_texts(node):
+            self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        outside = self._owner, self._is_body
+        self._owner, self._is_body = node.name, True
+        self.generic_visit(node)
+        self._owner, self._is_body = outside
+
+    def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:
+        self._shared.update(node.names)
+
+    visit_Nonlocal = visit_Global
 
     def visit_Call(self, node: ast.Call) -> None:
         chain = _attribute_by_constant(node)
         if chain is None:
             self.generic_visit(node)
             return
-        self._names.chains.setdefault(chain, node.lineno)
+        self._chain(chain, node)
         for one in (node.func, *node.args[2:]):
             self.visit(one)
 
@@ -109,18 +163,22 @@ class _Collector(ast.NodeVisitor):
         for alias in node.names:
             top = alias.name.partition(".")[0]
             module = alias.name if alias.asname else top
-            self._import(alias.asname or top, LocalImport(module, 0, None))
+            self._import(alias.asname or top, LocalImport(module, 0, None), node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
-            bound = LocalImport(node.module or "", node.level, alias.name)
-            self._import(alias.asname or alias.name, bound)
+            name = mangled(alias.name, self._owner)
+            bound = LocalImport(node.module or "", node.level, name)
+            self._import(alias.asname or alias.name, bound, node)
 
-    def _import(self, name: str, bound: LocalImport) -> None:
+    def _import(self, name: str, bound: LocalImport, node: ast.stmt) -> None:
         # The branches of an `if`, or a `try` and its `except`, may bind one name in several ways.
-        bounds = self._names.imports.setdefault(name, [])
+        bounds = self._names.imports.setdefault(mangled(name, self._owner), [])
         if bound not in bounds:
             bounds.append(bound)
+        if self._is_body or name in self._shared:
+            # It is used elsewhere, as an attribute of a class or a global variable.
+            self._chain((name,), node)
 
     # An annotation counts as it is written, if it is evaluated at all; what its names mean decides nothing.
 
@@ -130,13 +188,30 @@ class _Collector(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for part in (*node.decorator_list, node.args, *node.body):
+        for part in (*node.decorator_list, node.args):
             self.visit(part)
+        outside, self._is_body = self._is_body, False
+        for part in node.body:
+            self.visit(part)
+        self._is_body = outside
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_arg(self, node: ast.arg) -> None:
-        pass
+        self.bound.add(node.arg)
+
+    def _chain(self, chain: Chain, node: ast.expr | ast.stmt) -> None:
+        looked_up = tuple(mangled(name, self._owner) for name in chain)
+        self._names.chains.setdefault(looked_up, node.lineno)
+
+
+def _copies_texts(node: ast.Assign) -> bool:
+    """Whether docstrings or annotations are handed on, as decorators do, and nothing else."""
+    ends = (*node.targets, node.value)
+    return all(
+        isinstance(one, ast.Attribute) and one.attr in ("__doc__", "__annotations__")
+        for one in ends
+    )
 
 
 def _attribute_by_constant(call: ast.Call) -> Chain | None:

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from artifact_store.closures.classes import attributes_of, plain_function
-from artifact_store.closures.constants import DECLARE, Describer
+from artifact_store.closures.constants import DECLARE, Describer, is_analysis
 from artifact_store.closures.guards import MISSING, Guard, is_dispatched
-from artifact_store.closures.names import Names, global_names, names_in
+from artifact_store.closures.names import Names, global_names, names_in, owner_of
 from artifact_store.closures.normalize import canonical
 from artifact_store.closures.origins import FirstParty
 from artifact_store.closures.resolve import Label, Resolver, Scope
-from artifact_store.closures.routes import Routes
 from artifact_store.closures.sources import (
     Definition,
     definition_of_function,
@@ -56,13 +54,36 @@ class Member:
     references: tuple[Reference, ...]
 
 
+class Callee(Protocol):
+    """An analysis, as the closure of another sees it."""
+
+    @property
+    def closure(self) -> Closure: ...
+    @property
+    def identity(self) -> bytes:
+        """What decides its key beside its closure: its name and what was declared of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """Everything first-party that decides what a function returns."""
+    """Everything first-party that decides what a function returns, up to the analyses that it calls.
+
+    Attributes
+    ----------
+    calls
+        The analyses it can call, by the number that it knows them by. Their code is not in the digest: their results
+        are reads of each computation.
+    packages
+        Installed packages that it uses.
+    externals
+        Every name of installed code that it uses: module, name and place.
+    """
 
     digest: Digest
     members: tuple[Member, ...]
+    calls: tuple[Callee, ...]
     packages: tuple[str, ...]
+    externals: tuple[tuple[str, str, str], ...]
     guard: Guard
 
 
@@ -84,11 +105,11 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
         The running code has no source any more, or never had one.
     """
     walk = _Walk(_package_of(function))
-    with walk.within(function, depends_on):
-        roots = [walk.describe(function, "@analysis", _in_words(function))]
-        roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
+    roots = [walk.describe(function, "@analysis", _in_words(function))]
+    roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
     members = walk.members()
-    walk.routes.raise_unresolved()
+    if walk.unknown and not depends_on:
+        raise walk.unknown[0]
     digests = [
         bytes(digest)
         for one in members
@@ -96,7 +117,28 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
     ]
     lengths = [b"%d" % len(one.references) for one in members]
     digest = digest_of("closure", *roots, *lengths, *digests)
-    return Closure(digest, tuple(members), tuple(sorted(walk.packages)), walk.guard)
+    return Closure(
+        digest,
+        tuple(members),
+        tuple(walk.calls),
+        tuple(sorted(walk.packages)),
+        tuple(sorted(walk.externals)),
+        walk.guard,
+    )
+
+
+def whole_of(analysis: Callee) -> tuple[Digest, tuple[tuple[Callee, Closure], ...]]:
+    """The digest of all that an analysis and those that it calls can reach, and the closures that make it up."""
+    numbers, met = {id(analysis): 0}, [(analysis, analysis.closure)]
+    parts: list[bytes] = []
+    for one, closure in met:
+        parts += one.identity, bytes(closure.digest), b"%d" % len(closure.calls)
+        for called in closure.calls:
+            number = numbers.setdefault(id(called), len(met))
+            if number == len(met):
+                met.append((called, called.closure))
+            parts.append(b"%d" % number)
+    return digest_of("whole", *parts), tuple(met)
 
 
 def _package_of(function: Any) -> str:
@@ -111,12 +153,15 @@ class _Walk:
     def __init__(self, package: str) -> None:
         self.guard = Guard()
         self.packages: set[str] = set()
-        self.routes = Routes()
+        self.externals: set[tuple[str, str, str]] = set()
+        self.calls: list[Callee] = []
+        self.unknown: list[UnresolvedDependency] = []
         self.ours = FirstParty(frozenset({package}) - {__name__.partition(".")[0]})
         self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
         self._begun = self._root_is_called = False
+        self._place = "@analysis"
 
     def members(self) -> list[Member]:
         """Every member in the order met; describing one may meet more."""
@@ -124,7 +169,7 @@ class _Walk:
         self._describe_met(members)
         if self._root_is_called and isinstance(self._met[0], FunctionType):
             # The defaults of the analysis are params, except where its own code relies on them.
-            self.routes.at, place = 0, f"{members[0].file}:{members[0].line}"
+            place = f"{members[0].file}:{members[0].line}"
             defaults = self._values(_defaults(self._met[0]), place)
             members[0] = replace(
                 members[0], references=members[0].references + tuple(defaults)
@@ -134,6 +179,7 @@ class _Walk:
 
     def describe(self, value: Any, place: str, spelled: str) -> bytes:
         """What `value` is: its content if it is a constant, its number if it is code."""
+        self._place = place
         described = Describer(self, place, spelled).describe(value)
         self.guard.content(value, self.ours.has)
         return described
@@ -143,29 +189,32 @@ class _Walk:
         number = self._numbers.setdefault(id(code), len(self._met))
         if number == len(self._met):
             self._met.append(code)
-        self.routes.reach(number)
         self._root_is_called |= number == 0 and self._begun
         return number
 
     def external(self, module: str, name: str) -> bytes:
         """Installed code is not followed: it is known by its name, and the version of its package is recorded."""
+        self.externals.add((module, name, self._place))
         package = module.partition(".")[0]
         if package and package not in sys.stdlib_module_names:
             self.packages.add(package)
         return f"external {module}:{name}".encode()
 
-    def within(self, analysis: Any, declared: Any) -> AbstractContextManager[None]:
-        """What is met inside is reached by way of `analysis`, which `declared` what cannot be followed."""
-        return self.routes.within(analysis, declared)
+    def analysis(self, analysis: Any) -> int:
+        """The number of another analysis, which has a closure of its own."""
+        for number, known in enumerate(self.calls):
+            if known is analysis:
+                return number
+        self.calls.append(analysis)
+        return len(self.calls) - 1
 
     def unresolved(self, place: str, what: str, advice: str) -> bytes:
         """Note what cannot be known."""
-        self.routes.unresolved(UnresolvedDependency(place, what, advice))
+        self.unknown.append(UnresolvedDependency(place, what, advice))
         return b"unresolved " + what.encode()
 
     def _describe_met(self, members: list[Member]) -> None:
         while len(members) < len(self._met):
-            self.routes.at = len(members)
             met = self._met[len(members)]
             describe = self._function if isinstance(met, FunctionType) else self._class
             members.append(describe(met))
@@ -174,7 +223,7 @@ class _Walk:
         self.guard.function(function)
         definition = definition_of_function(function)
         node = bare_function(definition.node, function.__globals__)
-        names = names_in([node])
+        names = names_in([node], owner_of(function.__code__.co_qualname))
         scope = _scope_of(function, definition, names, node)
         # A cell may go unnamed: `super()` has the class in one.
         names.chains.update(
@@ -225,12 +274,16 @@ class _Walk:
         for line, spelled in names.dynamic:
             self.unresolved(
                 f"{scope.file}:{line}",
-                f"`{spelled}` can reach any name of a module",
+                f"`{spelled}` reaches more than it names",
                 DECLARE,
             )
         for chain in sorted(filter(scope.knows, names.chains)):
             place, spelled = f"{scope.file}:{names.chains[chain]}", ".".join(chain)
-            for value, rest in self._resolver.resolve(chain, scope):
+            for found, rest in self._resolver.resolve(chain, scope):
+                value = found
+                if rest and rest[0] == "__wrapped__" and is_analysis(found):
+                    # Called around its cache, the function is the caller's own code.
+                    value = found.__wrapped__
                 yield self._reference(spelled, value, place)
                 if (
                     rest

@@ -20,7 +20,6 @@ _OF_THE_MODULE = frozenset(
     {
         "__name__",
         "__file__",
-        "__doc__",
         "__package__",
         "__spec__",
         "__loader__",
@@ -70,8 +69,15 @@ class Resolver:
     def resolve(self, chain: Chain, scope: Scope) -> Iterator[tuple[Any, Chain]]:
         """The objects a chain may lead to, each with the attributes left over; `MISSING` if there is none.
 
-        The walk ends at the first object that is not a module: what hangs from a class or an instance comes with it.
+        The walk ends at the first object that is not a module: what hangs from a class or an instance comes with it,
+        but for docstrings.
         """
+        for value, rest in self._meanings(chain, scope):
+            yield value, rest
+            if rest[:1] == ("__doc__",):
+                yield self.guard.attribute(value, "__doc__"), ()
+
+    def _meanings(self, chain: Chain, scope: Scope) -> Iterator[tuple[Any, Chain]]:
         name = chain[0]
         for bound in scope.imports.get(name, ()):
             yield self._imported(bound, chain[1:], scope.namespace)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from artifact_store.arrays import ArraySet, Codec, FileStat
+from artifact_store.digests import Digest
 from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
 from artifact_store.manifests import Manifest, Provenance
+from artifact_store.reads import Read, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,12 @@ class Publication:
     ----------
     label
         The name of its door.
+    kinship
+        By which to find entries to compare with.
+    reads, outside, flags
+        As in a manifest.
+    steps
+        What its computation did next after each of its reads, by the digest of those before.
     details
         Parts of the inputs and of the closure, by the digest that manifests refer to them by; kept to explain misses.
     """
@@ -42,6 +50,11 @@ class Publication:
     label: str
     provenance: Provenance
     details: Mapping[tuple[str, str], Any]
+    reads: str | None = None
+    outside: tuple[Read, ...] = ()
+    flags: tuple[str, ...] = ()
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    kinship: str = ""
 
 
 class Store(DigestMemo, Protocol):
@@ -64,6 +77,12 @@ class Store(DigestMemo, Protocol):
     def publish(self, key: Key, publication: Publication) -> Entry:
         """Make a result visible, all at once."""
 
+    def steps(self, node: Digest) -> Sequence[Step]:
+        """What computations did next whose reads so far have this digest."""
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        """Make data that are there an entry under another key too, if that can be written."""
+
     def label(self, entry: Entry, label: str) -> None:
         """Make sure that there is a door of this name to the entry."""
 
@@ -78,6 +97,9 @@ class Store(DigestMemo, Protocol):
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
         """Every manifest that can be read, of one analysis or all."""
+
+    def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
+        """The newest manifests of the analysis with this kinship, newest first, and whether `key` had one once."""
 
     def detail(self, kind: str, digest: str) -> Any:
         """What `Publication.details` held; `None` if it is not there."""

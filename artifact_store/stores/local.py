@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +47,7 @@ from artifact_store.manifests import (
     render_manifest,
     seal_of,
 )
+from artifact_store.reads import Ask, Found, Step
 from artifact_store.staging import (
     appear,
     into_place,
@@ -56,6 +57,11 @@ from artifact_store.staging import (
     sync_upward,
 )
 from artifact_store.stores.base import Entry, Publication
+
+_STEPS = msgspec.json.Decoder(tuple[Step, ...])
+
+# How many of the newest entries a miss is compared with.
+_KIN = 20
 
 _GITIGNORE = (
     b"# Artifacts can be computed again; see .store for how they were made.\n*\n"
@@ -159,9 +165,15 @@ class LocalStore:
                 arrays=stored,
                 seal=seal_of(files, DURABLE if publication.durable else boot_id()),
                 provenance=publication.provenance,
+                reads=publication.reads,
+                outside=publication.outside,
+                flags=publication.flags,
             )
             for (kind, digest), detail in publication.details.items():
                 self._keep_detail(stage, kind, digest, detail)
+            for node, step in publication.steps.items():
+                self._keep_step(stage, node, step, key)
+            self._keep_kin(stage, key, publication.kinship)
             # The manifest goes last: whoever sees it may rely on every array it names.
             appear(render_manifest(manifest), stage, self._layout.manifest(key))
             if publication.durable:
@@ -228,6 +240,57 @@ class LocalStore:
         path = self._layout.record(kind, digest)
         if not os.path.exists(path):
             appear(as_json(detail), stage, path)
+
+    def steps(self, node: Digest) -> Sequence[Step]:
+        content = _read(self._layout.record("steps", node))
+        try:
+            return () if content is None else _STEPS.decode(content)
+        except msgspec.DecodeError:
+            return ()
+
+    def _keep_step(self, stage: str, node: str, step: Step, key: Key) -> None:
+        known = self.steps(Digest("blake3", node))
+        if step in known:
+            return
+        kept = [one for one in known if isinstance(one, Ask) or self._leads(one, key)]
+        # Of two who come at once one may be lost, and is computed again.
+        path = self._layout.record("steps", node)
+        appear(as_json([*kept, step]), stage, path)
+
+    def _leads(self, found: Found, key: Key) -> bool:
+        """Whether there still is an entry where a step says."""
+        there = Key(key.analysis, Digest("blake3", found.key))
+        return os.path.exists(self._layout.manifest(there))
+
+    def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
+        known = self._kin(key, kinship)
+        found = [
+            self._manifest_or_none(Key(key.analysis, Digest("blake3", one)))
+            for one in known
+        ]
+        manifests = [one for one in found if one is not None]
+        is_there = any(one.key == key.digest.hex for one in manifests)
+        return manifests, key.digest.hex in known and not is_there
+
+    def _kin(self, key: Key, kinship: str) -> list[str]:
+        known = self.detail("kin", _kin_name(key, kinship))
+        return known if isinstance(known, list) else []
+
+    def _keep_kin(self, stage: str, key: Key, kinship: str) -> None:
+        known = self._kin(key, kinship)
+        if known[:1] != [key.digest.hex]:
+            others = [one for one in known if one != key.digest.hex]
+            newest = [key.digest.hex, *others[: _KIN - 1]]
+            path = self._layout.record("kin", _kin_name(key, kinship))
+            appear(as_json(newest), stage, path)
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        # Where we may not write, it is found again each time by what it reads.
+        with contextlib.suppress(OSError), self._stage() as stage:
+            self._keep_kin(stage, entry.key, kinship)
+            manifest = render_manifest(entry.manifest)
+            appear(manifest, stage, self._layout.manifest(entry.key))
+            self._label(stage, entry, label)
 
     def label(self, entry: Entry, label: str) -> None:
         door = self._layout.door(entry.key.analysis, label)
@@ -352,6 +415,10 @@ class LocalStore:
                 stage,
                 self._layout.record("digests", _memo_name(signature)),
             )
+
+
+def _kin_name(key: Key, kinship: str) -> str:
+    return digest_of("kin", key.analysis.encode(), as_json(kinship)).hex
 
 
 def _memo_name(signature: Signatures) -> str:

@@ -64,7 +64,11 @@ def write_project(
 
 @pytest.fixture
 def digest(write_project: WriteProject) -> Callable[[Files], Any]:
-    """The digest of the closure of `pkg.main.f`."""
-    from artifact_store.closures.reach import closure_of
+    """What decides the results of `pkg.main.f`: its closure, and those of the analyses that it calls."""
+    from artifact_store.closures.reach import closure_of, whole_of
 
-    return lambda text: closure_of(write_project(text).f).digest
+    def digest(text: Files) -> Any:
+        closure = closure_of(write_project(text).f)
+        return closure.digest, *(whole_of(one)[0] for one in closure.calls)
+
+    return digest

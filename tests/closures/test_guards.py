@@ -27,6 +27,8 @@ class Slotted:
     __slots__ = ("x", "y")
     def __init__(self): self.x = 1
 
+class Name(str): pass
+
 class Base:
     def g(self): return 1
 
@@ -35,17 +37,29 @@ class Derived(Base): pass
 N = 1
 TABLE = {"a": 1, "b": {"c": [1, 2]}}
 STEPS = [1, (2, [3])]
+MANY = list(range(100))
+NOTHING = []
 KEYS = {1, 2}
 CONFIG = Config()
+NAME = Name("a")
 SLOTTED = Slotted()
 ARRAY = np.arange(3.0)
+FORTRAN = np.ones((2, 3), order="F")
+STRIDED = np.arange(6.0)[::2]
+FROZEN = np.arange(3.0)
+WINDOW = FROZEN[:]
+FROZEN.flags.writeable = False
+DATES = np.zeros(2, "M8[s]")
 TENSOR = torch.arange(3.0)
+WEIGHT = torch.nn.Parameter(torch.ones(2))
+BRAIN = torch.ones(2, dtype=torch.bfloat16)
 BYTES = bytearray(b"abc")
 QUEUE = collections.deque([1], 3)
 ORDERED = collections.OrderedDict(a=1, b=2)
 PROXY = types.MappingProxyType(TABLE)
 NAMESPACE = types.SimpleNamespace(x=1)
-VARIABLE = ContextVar("VARIABLE", default=None)
+VARIABLE = ContextVar("VARIABLE")
+DEFAULTED = ContextVar("DEFAULTED", default=1)
 PARTIAL = functools.partial(pow, **{"exp": 2})
 BOUND = CONFIG.names.count
 METHOD = Derived().g
@@ -66,9 +80,22 @@ def make(value):
     return inner, rebind
 inner, rebind = make(1)
 
+def make_later():
+    def inner(): return value
+    def bind():
+        nonlocal value
+        value = 1
+    if False: value = 0
+    return inner, bind
+later, bind = make_later()
+
+@np.vectorize
+def vectorized(x): return x
+
 def f():
-    return (N, TABLE, STEPS, KEYS, CONFIG, SLOTTED, ARRAY, TENSOR, BYTES, QUEUE, ORDERED, NAMESPACE, VARIABLE, PARTIAL,
-            METHOD, dispatch, helper, helper.scale, inner, Derived, a.helper, PROXY, BOUND, len, np.sin, missing)
+    return (N, TABLE, STEPS, MANY, NOTHING, KEYS, CONFIG, NAME, SLOTTED, ARRAY, FORTRAN, STRIDED, FROZEN, DATES, TENSOR,
+            WEIGHT, BRAIN, BYTES, QUEUE, ORDERED, NAMESPACE, VARIABLE, DEFAULTED, PARTIAL, METHOD, dispatch, helper,
+            helper.scale, inner, later, vectorized, Derived, a.helper, PROXY, BOUND, len, np.sin, missing)
 """
 
 CHANGES = """
@@ -84,21 +111,37 @@ m.TABLE.update({"a": m.TABLE.pop("a")})
 m.STEPS.append(4)
 m.STEPS.reverse()
 m.STEPS[1][1].clear()
+m.MANY[50] = 50.0
+m.MANY.append(1)
+m.MANY.pop()
+m.NOTHING.append(1)
 m.KEYS.add(3)
 m.CONFIG.scale = 2.0
 m.CONFIG.names.append("b")
 m.CONFIG.extra = 1
+m.NAME.x = 2
 m.SLOTTED.x = 2
 m.SLOTTED.y = 2
 m.ARRAY[0] = 7
 m.ARRAY.shape = (1, 3)
+m.ARRAY.dtype = "i8"
+m.FORTRAN[0, 0] = 7
+m.STRIDED[0] = 7
+m.WINDOW[0] = 7
+m.DATES[0] = 7
 m.TENSOR[0] = 7
 m.TENSOR.numpy()[0] = 7
+m.TENSOR.data = m.torch.ones(3)
+m.TENSOR.resize_(2)
+m.TENSOR.data = m.BRAIN
+m.WEIGHT.data[0] = 7
+m.BRAIN[0] = 7
 m.BYTES[0] = 0
 m.QUEUE.append(2)
 m.ORDERED.move_to_end("a")
 m.NAMESPACE.x = 2
 m.VARIABLE.set(2)
+m.DEFAULTED.set(True)
 m.PARTIAL.keywords["exp"] = 3
 m.METHOD.__self__.x = 1
 m.dispatch.register(int, m.other)
@@ -109,6 +152,9 @@ m.helper.__kwdefaults__ = {"k": 2}
 m.helper.__kwdefaults__["k"] = 2
 m.helper.__code__ = m.make.__code__
 m.rebind(2)
+m.rebind(True)
+m.bind()
+m.vectorized.pyfunc = m.make
 m.Base.g = m.other
 m.Derived.g = m.other
 m.Derived.x = 1

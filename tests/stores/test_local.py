@@ -556,7 +556,7 @@ def test_the_manifest_appears_last(
     store.publish(key(), publication(details={("closures", "c" * 64): []}))
     kinds = [path.removeprefix(".store/").split("/")[0] for path in placed]
 
-    assert kinds == [".gitignore", "data", "records", "entries", "mean"]
+    assert kinds == [".gitignore", "data", "records", "records", "entries", "mean"]
 
 
 def test_provenance_with_odd_text_survives(store: LocalStore) -> None:
