@@ -165,6 +165,11 @@ def home_of_input(one: Any) -> Path:
     return home_of_group(one.path) if isinstance(one, Artifact) else home_of(one.path)
 
 
+def paths_of(one: Any) -> list[str]:
+    """Where an input may be read: its files, or the directory of a run."""
+    return [str(path) for path in getattr(one, "files", [one.path])]
+
+
 def parts_of(one: Any) -> dict[str, str]:
     """The digest of each named part of an input that has parts: tensors of a checkpoint, checkpoints of a run."""
     if isinstance(one, Run):

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+import msgspec
+
 from artifact_store.artifacts import Artifact
-from artifact_store.calls import Call, inputs_of
-from artifact_store.errors import UndeclaredCall
+from artifact_store.calls import Call, inputs_of, paths_of
+from artifact_store.causes import describe
+from artifact_store.closures.audit import audited, is_audited
+from artifact_store.closures.codes import nested
+from artifact_store.errors import NotKept, UndeclaredCall
 from artifact_store.files import File
 from artifact_store.keys import Key
-from artifact_store.params import anonymous, as_passed, inputs_in
-from artifact_store.purity import is_strict
-from artifact_store.reads import OUTSIDE, Question, Recorder, in_text, steps_of
-from artifact_store.results import arrays_of
+from artifact_store.params import anonymous, as_passed, inputs_in, place_of_stranger
+from artifact_store.purity import Impurity, is_strict, observed, refuse
+from artifact_store.reads import Question, Recorder, in_text, steps_of
+from artifact_store.results import arrays_of, returned
 from artifact_store.stores.base import Publication
 
 # The keys that the code running now is computing: a function may call itself with other ignored arguments.
 _computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozenset())
+
+# The function that is computed now.
+_running: ContextVar[Any] = ContextVar("_running", default=None)
 
 # Who notes what the code running now reads.
 _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
@@ -45,12 +53,19 @@ def computing(call: Call) -> Iterator[None]:
 
 
 @contextmanager
-def _recording(recorder: Recorder | None) -> Iterator[None]:
-    token = _recorder.set(recorder)
+def _recording(recorder: Recorder, function: Any) -> Iterator[None]:
+    tokens = _recorder.set(recorder), _running.set(function)
     try:
         yield
     finally:
-        _recorder.reset(token)
+        _recorder.reset(tokens[0])
+        _running.reset(tokens[1])
+
+
+def _is_defined_in(function: Any, analysis: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    own = getattr(analysis.__wrapped__, "__code__", None)
+    return code is not None and any(one is own for one in nested(code))
 
 
 def compute(call: Call, function: Callable[..., Any]) -> Publication:
@@ -63,13 +78,27 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     args, kwargs = call.signature.unbind(
         {**call.arguments.params, **call.arguments.ignored, **inputs}
     )
-    with _recording(recorder):
-        result = function(*args, **kwargs)
+
+    def note(impurity: Impurity) -> None:
+        if recorder.is_strict:
+            refuse(impurity)
+        recorder.flag(str(impurity))
+
+    with _recording(recorder, function), _watching(call):
+        result = observed(
+            lambda: function(*args, **kwargs),
+            call.closure.externals,
+            [path for one in inputs_of(call.arguments) for path in paths_of(one)],
+            note,
+        )
     for one in inputs_of(call.arguments):
         if isinstance(one, File):
             # Unlike a checkpoint, which checks at every read, it may have been read by its path.
             one.check_unchanged()
     arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
+    if recorder.fleeting:
+        made = returned(arrays, single)
+        raise NotKept(describe(call), recorder.fleeting, made, call.key)
     reads = recorder.reads
     steps = {} if recorder.untold else steps_of(call.start, reads, call.key.digest.hex)
     return Publication(
@@ -81,11 +110,21 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
         provenance=call.provenance(time.perf_counter() - started),
         details=call.details(),
         reads=next(reversed(steps), None),
-        outside=tuple(one for one in reads if one.question.kind in OUTSIDE),
+        outside=recorder.outside,
         flags=tuple(recorder.flags),
         steps=steps,
         kinship=call.kinship,
     )
+
+
+def _watching(call: Call) -> AbstractContextManager[None]:
+    """Fail, if the environment asks for that, when the function runs what its closure does not have."""
+    if not is_audited():
+        return nullcontext()
+    types = closures_of_types(tuple(call.arguments.params.values()))
+    ignored = call.arguments.ignored.values()
+    closures = [call.closure, *types]
+    return audited(call.key.analysis, closures, call.closure.ours, ignored)
 
 
 @contextmanager
@@ -97,35 +136,63 @@ def noting(analysis: Any, call: Call) -> Iterator[Callable[[Artifact | None], No
         return
     number = recorder.number_of(analysis)
     if number is None:
-        raise UndeclaredCall(analysis.__name__)
+        if not _is_defined_in(_running.get(), analysis):
+            raise UndeclaredCall(analysis.__name__)
+        # Its code is part of that of the caller, but no later call could name it.
+        recorder.untold = f"it called {analysis.__name__}, which it defines itself"
+        yield lambda artifact: None
+        return
 
     def note(artifact: Artifact | None) -> None:
         if artifact is None:
-            recorder.untold = f"it looked whether {analysis.__name__} is stored"
-            recorder.flag(recorder.untold)
-            return
-        passed = as_passed(call.arguments.passed, recorder.place_of)
-        if passed is None:
-            recorder.untold = (
-                f"{analysis.__name__} was given what cannot be written down"
+            # Later it may be: what depends on that is no result.
+            recorder.fleeting = (
+                f"it looked for {analysis.__name__}, which is not stored"
             )
             return
-        question = Question("call", number, analysis.__name__, in_text(passed))
-        recorder.note(question, artifact.entry.manifest.told.hex, artifact)
+        _note_call(
+            recorder, call, Question("call", number, analysis.__name__), artifact
+        )
 
     try:
         yield note
-    except Exception:
-        # The function may catch it, and then depends on a failure, which nothing keeps.
-        recorder.untold = f"{analysis.__name__} failed"
+    except BaseException as error:
+        # The function may catch it, and then depends on a failure that may not come again.
+        recorder.fleeting = f"{analysis.__name__} failed in it with {error!r}"
         raise
 
 
-def note_bypass(analysis: str) -> None:
-    """Inside a computation, note that it calls a function around its cache."""
+def _note_call(
+    recorder: Recorder, call: Call, question: Question, artifact: Artifact
+) -> None:
+    """Note a call of another analysis, such that it can be made again."""
+    manifest, passed = artifact.entry.manifest, call.arguments.passed
+
+    def place_of(one: Any) -> str | None:
+        return recorder.place_of(one) or place_of_stranger(one)
+
+    placed = [one for value in passed.values() for one in inputs_in(value)]
+    if None in map(place_of, placed):
+        recorder.fleeting = (
+            f"{question.name} was given an input that is none of its own"
+        )
+        return
+    given = as_passed(passed, place_of)
+    if given is None:
+        recorder.untold = f"{question.name} was given what cannot be written down"
+        return
+    # An input that it opens itself is in no key of its own.
+    own = [one for one in placed if recorder.place_of(one) is not None]
+    is_outside = len(own) < len(inputs_of(call.arguments)) or bool(manifest.outside)
+    asked = msgspec.structs.replace(question, given=in_text(given))
+    recorder.note(asked, manifest.told.hex, artifact, is_outside=is_outside)
+
+
+def note_aside(what: str) -> None:
+    """Inside a computation, note that it does what its reads do not tell."""
     recorder = _recorder.get()
     if recorder is not None:
-        recorder.untold = f"it called {analysis} around its cache"
+        recorder.untold = what
 
 
 def _recorder_in(call: Call) -> Recorder | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from artifact_store.arrays import Codec
 from artifact_store.arraysets import Dims
-from artifact_store.encoding import encode
+from artifact_store.closures.origins import fault_of_package
+from artifact_store.encoding import encode, is_plain
 from artifact_store.errors import BadDeclaration
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
@@ -86,15 +87,27 @@ def declare(
                 f"versions names {package!r}, of which no version is installed",
                 "Name packages as they are imported or installed.",
             )
-    unknown = [
-        one
-        for one in others["ignore"]
-        if one not in inspect.signature(function).parameters
-    ]
-    if unknown:
-        raise BadDeclaration(
-            named, f"ignore names {unknown[0]!r}", "Name parameters of the function."
-        )
+    for package in others["first_party"]:
+        fault = fault_of_package(package)
+        if fault:
+            raise BadDeclaration(
+                named,
+                f"first_party names {package!r}, which {fault}",
+                "Name packages as they are imported.",
+            )
+    for option in ("ignore", "was"):
+        for one in others[option]:
+            if one not in inspect.signature(function).parameters:
+                raise BadDeclaration(
+                    named, f"{option} names {one!r}", "Name parameters of the function."
+                )
+    for one, value in others["was"].items():
+        if not is_plain(value, lambda leaf: False):
+            raise BadDeclaration(
+                named,
+                f"was gives {one!r} a {type(value).__name__}",
+                "Give the number or string that it was.",
+            )
     if others["codec"] not in ("raw", "zstd"):
         raise BadDeclaration(
             named, f"codec is {others['codec']!r}", "Choose 'raw' or 'zstd'."

@@ -199,7 +199,7 @@ def _array(value: np.ndarray[Any, Any], otherwise: Fallback) -> bytes:
 def _laid_out(
     encoded: bytes, is_plain: bool, shape: Sequence[int], strides: Sequence[int]
 ) -> bytes:
-    """Another memory order than C is part of a value: `sum` adds in that order, so the last digits of a result differ."""
+    """A memory order other than C is part of a value: `sum` adds in that order, which shows in the last digits."""
     if is_plain:
         return encoded
     # The stride of an axis of one item is never used.

@@ -548,6 +548,22 @@ class StoreFailed(ArtifactStoreError, OSError):
         )
 
 
+class NotKept(StoreFailed):
+    """A result depends on what may be otherwise at any time, so it is the answer to no call; it is in `result`."""
+
+    def __init__(
+        self, call: str, cause: str, result: object = None, key: object = None
+    ) -> None:
+        super().__init__(call, "", cause, result, key)
+        self.args = (call, cause)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} was computed but not stored: {self.cause}, which may not be so the next time. Have it "
+            "depend on what it is given alone."
+        )
+
+
 class NotStored(UserWarning):
     """A result was returned but could not be kept."""
 
@@ -819,4 +835,22 @@ class OutsideClosure(ArtifactStoreError, RuntimeError):
         return (
             f"{self.analysis} ran {self.function} ({self.where}), which is not in its closure: an edit there would go "
             f"unnoticed. Declare it: @analysis(depends_on=({helper},))."
+        )
+
+
+class NothingToBless(ArtifactStoreError, LookupError):
+    """No entry of an analysis was made by other code than it has now."""
+
+    def __init__(self, analysis: str, entries: int) -> None:
+        super().__init__(analysis, entries)
+        self.analysis, self.entries = analysis, entries
+
+    def __str__(self) -> str:
+        of_now = (
+            f"all {self.entries} entries in this store are of the code that it has now"
+        )
+        found = of_now if self.entries else "this store has no entry of it"
+        return (
+            f"{self.analysis}: {found}, so there is nothing to bless. To bless an edit, compute before it and bless "
+            "after."
         )

@@ -98,6 +98,11 @@ class Content(ABC):
         return self._path
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file of which it reads, sorted."""
+        return tuple(self._files)
+
+    @property
     def label(self) -> str:
         """A readable name; it decides nothing."""
         return self._label

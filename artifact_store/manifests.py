@@ -91,8 +91,6 @@ class Manifest(msgspec.Struct, frozen=True):
         What the function did that a pure one would not.
     first
         The key it was computed under, if that was another: the same reads had been seen before.
-    blessing
-        The closure that it was computed by, if that was another, blessed as the same.
     """
 
     format: int
@@ -107,7 +105,6 @@ class Manifest(msgspec.Struct, frozen=True):
     outside: tuple[Read, ...] = ()
     flags: tuple[str, ...] = ()
     first: str = ""
-    blessing: str = ""
 
     def __post_init__(self) -> None:
         # It becomes a path, and strangers write manifests too.

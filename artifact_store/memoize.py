@@ -18,8 +18,9 @@ from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
+from artifact_store.causes import describe
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
-from artifact_store.computations import compute, computing, note_bypass, noting
+from artifact_store.computations import compute, computing, note_aside, noting
 from artifact_store.declarations import Declaration, declare
 from artifact_store.digests import Digest
 from artifact_store.errors import (
@@ -30,7 +31,6 @@ from artifact_store.errors import (
     StoreFailed,
 )
 from artifact_store.events import Hit, Miss, Published, SetAside, emit, log
-from artifact_store.causes import describe
 from artifact_store.explain import Explanation, explain
 from artifact_store.keys import Key, key_of
 from artifact_store.params import Signature, encode_inputs, encode_params
@@ -196,19 +196,21 @@ class Analysis(Generic[P, R]):
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
         """Compute it again whatever is stored, keep that, and say whether it changed."""
         call = self.call(*args, **kwargs)
-        with computing(call):
-            before = find_sound(call)
-            after = publish(call, compute(call, self._function))
-        return Recomputation(
-            Artifact(after), None if before is None else Artifact(before)
-        )
+        with noting(self, call) as note:
+            with computing(call):
+                before = find_sound(call)
+                after = Artifact(publish(call, compute(call, self._function)))
+            note(after)
+        return Recomputation(after, None if before is None else Artifact(before))
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call."""
+        note_aside(f"it asked for the key of {self.__name__}")
         return self.call(*args, **kwargs).key
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
         """Why this call would hit or miss now, in words."""
+        note_aside(f"it asked for an explanation of {self.__name__}")
         return explain(self.call(*args, **kwargs))
 
     def series(
@@ -217,7 +219,8 @@ class Analysis(Generic[P, R]):
         """One of its arrays along the epochs of a run, read where it is indexed; see `Run.series`."""
         opened = run if isinstance(run, Run) else Run(run)
         found = {epoch: self.find(opened[epoch], **params) for epoch in opened}  # type: ignore[arg-type]
-        return series(self.__name__, opened.name, found, array)
+        name = getattr(opened, "named", opened).name
+        return series(self.__name__, name, found, array)
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed."""
@@ -246,7 +249,10 @@ class Analysis(Generic[P, R]):
     def closure(self) -> Closure:
         """The first-party code and constants it can reach as they are now, up to the analyses that it calls."""
         if self._last_closure is None or not self._last_closure.guard.holds():
-            self._last_closure = closure_of(self._function, self.declaration.depends_on)
+            declared = self.declaration
+            self._last_closure = closure_of(
+                self._function, declared.depends_on, declared.first_party
+            )
         return self._last_closure
 
     @property
@@ -263,12 +269,17 @@ class Analysis(Generic[P, R]):
     @property
     def __wrapped__(self) -> Callable[P, R]:
         """The plain function."""
-        note_bypass(self.__name__)
+        note_aside(f"it called {self.__name__} around its cache")
         return self._function
 
     @__wrapped__.setter
     def __wrapped__(self, function: Callable[P, R]) -> None:
         pass  # `update_wrapper` sets it.
+
+    @property
+    def defaults(self) -> bytes:
+        """What its callers may leave to it: a call that does is another one when a default changes."""
+        return self._signature.default_bytes
 
     @functools.cached_property
     def identity(self) -> bytes:

@@ -26,7 +26,7 @@ from artifact_store.encoding import encode, is_plain
 from artifact_store.errors import Unencodable, UnencodableParam
 from artifact_store.files import DigestMemo, File
 from artifact_store.reads import Question, Recorder
-from artifact_store.runs import AnonymousRun, Run
+from artifact_store.runs import DEFAULT_PATTERN, AnonymousRun, Run
 
 Opener: TypeAlias = Callable[[str], Any]
 
@@ -81,6 +81,16 @@ class Signature:
         """Whether the first parameter is a run."""
         first = next(iter(self._signature.parameters), "")
         return self._openers.get(first) is Run
+
+    @property
+    def default_bytes(self) -> bytes:
+        """Canonical bytes of the defaults of all params."""
+        parts = [
+            _encoded_name(name) + _encoded_or_nothing(value)
+            for name, value in self._defaults.items()
+            if name not in self._ignore
+        ]
+        return encode(parts)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Sort the arguments of a call; `TypeError`, as the function itself would raise, if they do not fit."""
@@ -248,6 +258,23 @@ def inputs_in(value: Any) -> list[Any]:
     )
 
 
+def place_of_stranger(one: Any) -> str | None:
+    """Where an input comes from that a computation opened itself: its kind and path."""
+    settled = _settle(one)
+    if type(settled) not in _OPENERS:
+        return None
+    place = f"{type(settled).__name__}:{settled.path}"
+    # Of a run, the path alone does not tell the pattern.
+    same = not isinstance(settled, Run) or settled.pattern == DEFAULT_PATTERN
+    return place if same else None
+
+
+def stranger_at(place: str) -> Any:
+    """The inverse of `place_of_stranger`."""
+    kind, _, path = place.partition(":")
+    return {one.__name__: opener for one, opener in _OPENERS.items()}[kind](path)
+
+
 def form_of(inputs: Mapping[str, Any]) -> bytes:
     """Canonical bytes of inputs but for what they hold: how many there are, of which kinds, and where."""
     return encode(
@@ -279,6 +306,14 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
         except Unencodable as error:
             raise UnencodableParam(analysis, name, error.found, error.advice) from None
     return b"".join(parts)
+
+
+def _encoded_or_nothing(value: Any) -> bytes:
+    # A call that relies on such a default has no key, so there is nothing that could be taken for it.
+    try:
+        return encode_param(value)
+    except Unencodable:
+        return b""
 
 
 _encoded_name = lru_cache(maxsize=4096)(encode)
@@ -320,12 +355,22 @@ def _types_in(value: Any) -> Iterator[type]:
 _closures: WeakKeyDictionary[type, Closure] = WeakKeyDictionary()
 
 
+def closures_of_types(value: Any) -> list[Closure]:
+    """The code that comes with a param: of the types in it that its author wrote."""
+    return [_closure_of_type(kind) for kind in _types_in(value)]
+
+
 def _code_of(kind: type) -> bytes:
+    known = _closure_of_type(kind)
+    called = [bytes(whole_of(one)[0]) for one in known.calls]
+    return bytes(known.digest) + b"".join(called)
+
+
+def _closure_of_type(kind: type) -> Closure:
     known = _closures.get(kind)
     if known is None or not known.guard.holds():
         known = _closures[kind] = closure_of(kind)
-    called = [bytes(whole_of(one)[0]) for one in known.calls]
-    return bytes(known.digest) + b"".join(called)
+    return known
 
 
 def _openers(

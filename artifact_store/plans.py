@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any, Literal, TypeAlias
 
 from artifact_store.calls import Call
-from artifact_store.errors import ArtifactStoreError
 from artifact_store.causes import causes_of_miss
+from artifact_store.errors import ArtifactStoreError
 from artifact_store.explain import drift_of, waits_for
 from artifact_store.stores.base import Entry, Store
 from artifact_store.traces import Pending, peek

@@ -91,6 +91,8 @@ class Recorder:
         Whether labels are refused.
     untold
         Why the reads do not tell everything the function saw, if they do not.
+    fleeting
+        Why the result may not be kept, if it may not: it depends on what may be otherwise at any time.
     flags
         What it did that a pure function would not.
     """
@@ -98,14 +100,23 @@ class Recorder:
     def __init__(self, calls: Sequence[object] = (), *, is_strict: bool) -> None:
         self.is_strict = is_strict
         self.untold: str | None = None
+        self.fleeting: str | None = None
         self.flags: dict[str, None] = {}
         self._calls = {id(one): str(number) for number, one in enumerate(calls)}
         self._answers: dict[Question, str] = {}
         self._numbers: dict[Question, int] = {}
+        self._outside: list[Read] = []
         self._places: dict[int, tuple[str, object]] = {}
         self._lock, self._process = threading.Lock(), os.getpid()
 
-    def note(self, question: Question, answer: str, result: object = None) -> None:
+    def note(
+        self,
+        question: Question,
+        answer: str,
+        result: object = None,
+        *,
+        is_outside: bool = False,
+    ) -> None:
         """Note a read; `result` is what a call of another analysis gave, which may be passed on."""
         if os.getpid() != self._process:
             raise RuntimeError(
@@ -117,6 +128,8 @@ class Recorder:
             if question not in self._answers:
                 self._numbers[question] = len(self._answers)
                 self._answers[question] = answer
+                if is_outside or question.kind in OUTSIDE:
+                    self._outside.append(Read(question, answer))
             number = self._numbers[question]
         if result is not None:
             self.place(result, f"@{number}")
@@ -143,6 +156,11 @@ class Recorder:
         if getattr(value, "recorder", None) is self:
             return str(value.place)  # type: ignore[attr-defined]
         return self._places.get(id(value), (None, None))[0]
+
+    @property
+    def outside(self) -> tuple[Read, ...]:
+        """The reads that no key of the computation tells."""
+        return tuple(self._outside)
 
     @property
     def reads(self) -> tuple[Read, ...]:

@@ -19,8 +19,11 @@ from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, inputs_of
 from artifact_store.digests import Digest
 from artifact_store.encoding import decode
+from artifact_store.equivalence import is_equivalent, starts_of
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.keys import Key
+from artifact_store.manifests import Manifest
+from artifact_store.params import stranger_at
 from artifact_store.reads import ABSENT, Found, Question, Read, Step, after, from_text
 from artifact_store.stores.base import Entry
 
@@ -47,7 +50,7 @@ def find(call: Call) -> Entry | None:
         There is one that must not be used.
     """
     entry = call.store.find(call.key)
-    return entry if entry is not None and _stands(entry, call) else None
+    return entry if entry is not None and _stands(entry.manifest, call) else None
 
 
 def peek(call: Call) -> Entry | Pending | None:
@@ -56,13 +59,16 @@ def peek(call: Call) -> Entry | Pending | None:
 
 
 def _peeked(analysis: Any, call: Call) -> Entry | Pending:
-    return peek(call) or Pending(call)
+    try:
+        return peek(call) or Pending(call)
+    except ArtifactStoreError:
+        return Pending(call)  # A corrupt entry is computed again.
 
 
 def follow(call: Call, upstream: Upstream) -> Entry | Pending | None:
     """The entry that was made from what `call` would read now."""
     inputs, results = inputs_of(call.arguments), dict[int, Artifact]()
-    ahead = [(call.start, 0, step) for step in _steps(call, call.start)]
+    ahead = [(one, 0, step) for one in starts_of(call) for step in _steps(call, one)]
     while ahead:
         node, count, step = ahead.pop()
         if isinstance(step, Found):
@@ -88,6 +94,8 @@ def follow(call: Call, upstream: Upstream) -> Entry | Pending | None:
 
 def as_of(call: Call, found: Entry) -> Entry:
     """An entry that was found by its reads, as the entry of `call`."""
+    if found.key == call.key:
+        return found
     made = found.manifest
     manifest = msgspec.structs.replace(
         made,
@@ -127,7 +135,7 @@ def _answer(
     upstream: Callable[[Any, Call], T],
 ) -> T | None:
     try:
-        analysis: Any = call.closure.calls[int(question.of)]
+        analysis: Any = _called(call, question)
         passed = decode(
             from_text(question.given),
             lambda place: _at(place.decode(), inputs, results),
@@ -137,6 +145,16 @@ def _answer(
         # The call cannot be made any more: whoever computes `call` learns why, if it still makes it.
         return None
     return upstream(analysis, nested)
+
+
+def _called(call: Call, question: Question) -> Any:
+    """The analysis that a question is about: by its number, or by its name where another closure numbered it."""
+    number, calls = int(question.of), call.closure.calls
+    named = [one for one in calls if one.__name__ == question.name]
+    if number < len(calls) and (calls[number] in named or not named):
+        return calls[number]
+    (analysis,) = named
+    return analysis
 
 
 def _told(
@@ -152,16 +170,23 @@ def _at(place: str, inputs: list[Any], results: Mapping[int, Artifact]) -> Any:
     """The input at a place: one of the call, a checkpoint of a run, or what another analysis returned."""
     if place.startswith("@"):
         return results[int(place[1:])]
+    if ":" in place:
+        return stranger_at(place)
     number, _, epoch = place.partition("/")
     return inputs[int(number)].digested[int(epoch)] if epoch else inputs[int(number)]
 
 
-def _stands(entry: Entry, call: Call) -> bool:
-    """Whether what no key tells is as it was: labels that were read."""
-    if not entry.manifest.outside:
-        return True
-    inputs = inputs_of(call.arguments)
-    return all(
-        _told(read.question, inputs, {}) == read.answer
-        for read in entry.manifest.outside
-    )
+def _stands(manifest: Manifest, call: Call) -> bool:
+    """Whether what no key tells is as it was: labels that were read, and that another closure is as good."""
+    if manifest.provenance.closure != call.closure.digest.hex:
+        if not is_equivalent(manifest, call):
+            return False
+    return all(_is_as_told(read, call) for read in manifest.outside)
+
+
+def _is_as_told(read: Read, call: Call) -> bool:
+    answer = asked_again(call, read.question)
+    if isinstance(answer, Call):
+        found = peek(answer)
+        answer = found.manifest.told.hex if isinstance(found, Entry) else None
+    return bool(answer == read.answer)

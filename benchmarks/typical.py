@@ -37,3 +37,12 @@ def f9(x: float) -> float: return -x  # fmt: skip  # noqa: E704
 def typical(checkpoint: Checkpoint, layer: int, scale: float, kind: str) -> float:
     """The tenth."""
     return f1(layer * scale)
+
+
+TABLES = np.arange(1_250_000.0)
+
+
+@analysis
+def tabled(checkpoint: Checkpoint) -> float:
+    """The same, and a large constant."""
+    return f1(TABLES[0])

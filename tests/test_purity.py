@@ -359,7 +359,7 @@ def test_an_analysis_outside_of_another_answers_for_what_it_did_before_and_after
 # Random numbers
 
 
-RANDOM = "drew from the global generator of {}, which it never seeds"
+RANDOM = "drew unseeded numbers from the global generator of {}"
 DRAWS: dict[str, tuple[Body, tuple[External, ...]]] = {
     "random": (random.random, (("random", "seed", "x.py:1"),)),
     "numpy": (np.random.rand, (("numpy", "random.seed", "x.py:1"),)),

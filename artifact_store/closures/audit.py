@@ -1,7 +1,7 @@
 """Whether an analysis really runs nothing outside its closure.
 
 A closure is found without running anything. An audit watches a run, and fails it when it enters a first-party function
-that the closure does not have. Python code takes up to 8 times as long, so it is asked for: `ARTIFACT_STORE_AUDIT=1`.
+that the closure does not have. Python code takes up to 9 times as long, so it is asked for: `ARTIFACT_STORE_AUDIT=1`.
 """
 
 from __future__ import annotations

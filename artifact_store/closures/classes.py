@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _abc
+import abc
 import dataclasses
 import functools
 import inspect
@@ -57,7 +57,7 @@ def attributes_of(
 
 def registered(cls: type) -> list[type]:
     """The classes that `register` made virtual subclasses of an abstract one, by name."""
-    references = _abc._get_dump(cls)[0]
+    references = abc._get_dump(cls)[0]  # type: ignore[attr-defined]
     alive = [
         one for one in (reference() for reference in references) if one is not None
     ]
@@ -96,7 +96,7 @@ def _is_completed(cls: type) -> bool:
     return (
         "__dataclass_fields__" in vars(cls)
         or isinstance(cls, EnumMeta)
-        or getattr(cls, "_is_protocol", False)
+        or hasattr(cls, "_is_protocol")
         or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
     )
 

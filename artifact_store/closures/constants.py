@@ -157,6 +157,8 @@ class Describer:
         origin, args = typing.get_origin(value), typing.get_args(value)
         if origin is not None:
             return self._parts("type", [origin, args])
+        if hasattr(value, "__value__"):
+            return self._parts("alias", [value.__value__])
         if isinstance(value, typing.NewType):
             return self._parts("new type", [value.__name__, value.__supertype__])
         if isinstance(value, typing.TypeVar):
@@ -174,7 +176,7 @@ class Describer:
             return self._parts("wrapper", [kind, made_with, value.__wrapped__])
         # What was traced keeps the branches and constants of that moment, out of sight.
         is_traced = type(value).__module__.partition(".")[0::2] == ("torch", "jit")
-        held = {} if is_traced else _without_labels(getattr(value, "__dict__", {}))
+        held = {} if is_traced else _attributes(value)
         if held and (self._libraries or any(map(self._is_our_code, held.values()))):
             return self._made_of("object", [kind, *sorted(held.items())])
         return self._opaque(type_name(value))
@@ -253,7 +255,9 @@ _DYNAMIC = frozenset({
 })  # fmt: skip
 
 _TYPING = ("typing", "typing_extensions", "types")
-_LABELS = frozenset({"__module__", "__qualname__", "__doc__", "__annotations__"})
+_LABELS = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__annotations__", "__type_params__"}
+)
 _HEAP = 1 << 9  # Set in `__flags__` of types that were made at run time.
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from artifact_store.closures.checks import MISSING, Checks
+from artifact_store.closures.classes import registered
 from artifact_store.closures.names import mangled
 from artifact_store.encoding import encode
 from artifact_store.errors import Unencodable
@@ -85,6 +86,9 @@ class Guard:
     def cls(self, cls: type) -> None:
         """Hold that a class keeps its bases, and its attributes."""
         self.attributes(cls)
+        if "_abc_impl" in vars(cls):
+            now = registered(cls)
+            self._checks.call(lambda: registered(cls) == now)
         self._checks.part(cls, "__bases__")
 
     def content(self, value: Any, is_ours: Callable[[type], bool]) -> None:
@@ -197,14 +201,11 @@ def _keeps(value: Any) -> Callable[[], bool]:
     return lambda: encode(value) == encoded
 
 
-def _in_place(value: Any) -> Callable[[], np.ndarray[Any, Any]] | None:
+def _in_place(value: Any) -> Callable[[], Any] | None:
     """A way to see the memory of an array or tensor as one piece in C order, if it is that."""
-    is_array = isinstance(value, np.ndarray)
-    ways = (
-        [lambda: value, lambda: value.T]
-        if is_array
-        else [lambda: value.detach().numpy()]
-    )
+    ways: list[Callable[[], Any]] = [lambda: value.detach().numpy()]
+    if isinstance(value, np.ndarray):
+        ways = [lambda: value, lambda: value.T]
     for read in ways:
         try:
             if read().flags.c_contiguous:

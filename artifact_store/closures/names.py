@@ -38,9 +38,13 @@ class LocalImport:
 
 @dataclass(slots=True)
 class Names:
-    """What some nodes mention: chains and where, names bound by imports, lookups nobody can follow and where."""
+    """What some nodes mention: chains and where, names bound by imports, lookups nobody can follow and where.
+
+    `bare` are chains that are called with no argument, or with `None` alone.
+    """
 
     chains: dict[Chain, int] = field(default_factory=dict)
+    bare: dict[Chain, int] = field(default_factory=dict)
     imports: dict[str, list[LocalImport]] = field(default_factory=dict)
     dynamic: list[tuple[int, str]] = field(default_factory=list)
 
@@ -145,6 +149,9 @@ class _Collector(ast.NodeVisitor):
     visit_Nonlocal = visit_Global
 
     def visit_Call(self, node: ast.Call) -> None:
+        called = chain_of(node.func)
+        if called is not None and all(map(_is_none, _arguments(node))):
+            self._names.bare.setdefault(called, node.lineno)
         chain = _attribute_by_constant(node)
         if chain is None:
             self.generic_visit(node)
@@ -212,6 +219,14 @@ def _copies_texts(node: ast.Assign) -> bool:
         isinstance(one, ast.Attribute) and one.attr in ("__doc__", "__annotations__")
         for one in ends
     )
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(one.value for one in call.keywords)]
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _attribute_by_constant(call: ast.Call) -> Chain | None:

@@ -38,6 +38,11 @@ class _Canonical:
         if isinstance(node, ast.AnnAssign) and self._in_function and node.value:
             # The annotation of a local variable is never evaluated, so `x: int = 1` is `x = 1`.
             return self._node(ast.Assign(targets=[node.target], value=node.value))
+        if isinstance(node, ast.JoinedStr):
+            # Python 3.12 puts empty texts between the parts.
+            return self._node(
+                ast.JoinedStr([one for one in node.values if not _is_empty(one)])
+            )
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             return self._node(node)
         outside, self._in_function = self._in_function, isinstance(node, FUNCTIONS)
@@ -91,6 +96,10 @@ class _Canonical:
 
 def _annotation(node: ast.AST) -> tuple[str, ...]:
     return ("annotation",) if isinstance(node, ast.arg) else ("returns",)
+
+
+def _is_empty(text: ast.expr) -> bool:
+    return isinstance(text, ast.Constant) and text.value == ""
 
 
 def _is_bare_constant(statement: object) -> bool:

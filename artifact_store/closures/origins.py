@@ -11,7 +11,7 @@ import linecache
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
@@ -101,6 +101,12 @@ def first_party(package: str, declared: Iterable[str] = ()) -> FirstParty:
     followed, named = _setting(first_party_setting())
     own = {package, *declared} - {OURSELVES}
     return FirstParty(frozenset(own | (followed - named)), frozenset(named - own))
+
+
+def where_set() -> tuple[Mapping[Any, Any], Any]:
+    """Where the environment keeps the variable, and under which name."""
+    # Below the conversions of `os.environ`, with which one look takes 1 us and not 0.06.
+    return vars(os.environ)["_data"], os.fsencode(FIRST_PARTY_VARIABLE)
 
 
 def first_party_setting() -> str:

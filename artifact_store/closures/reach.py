@@ -8,6 +8,7 @@ refer to one another by number, so neither file nor module is part of a closure.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +17,14 @@ from typing import Any, Literal, Protocol
 
 from artifact_store.closures.classes import attributes_of, plain_function
 from artifact_store.closures.constants import DECLARE, Describer, is_analysis
-from artifact_store.closures.guards import MISSING, Guard, is_dispatched
+from artifact_store.closures.guards import MISSING, Guard
 from artifact_store.closures.names import Names, global_names, names_in, owner_of
 from artifact_store.closures.normalize import canonical
-from artifact_store.closures.origins import FirstParty
+from artifact_store.closures.origins import (
+    FirstParty,
+    first_party,
+    where_set,
+)
 from artifact_store.closures.resolve import Label, Resolver, Scope
 from artifact_store.closures.sources import (
     Definition,
@@ -57,11 +62,17 @@ class Member:
 class Callee(Protocol):
     """An analysis, as the closure of another sees it."""
 
+    __name__: str
+
     @property
     def closure(self) -> Closure: ...
     @property
     def identity(self) -> bytes:
         """What decides its key beside its closure: its name and what was declared of it."""
+
+    @property
+    def defaults(self) -> bytes:
+        """What those who call it may leave to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,8 @@ class Closure:
         Installed packages that it uses.
     externals
         Every name of installed code that it uses: module, name and place.
+    ours
+        What counted as first-party.
     """
 
     digest: Digest
@@ -85,9 +98,12 @@ class Closure:
     packages: tuple[str, ...]
     externals: tuple[tuple[str, str, str], ...]
     guard: Guard
+    ours: FirstParty
 
 
-def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
+def closure_of(
+    function: Any, depends_on: tuple[Any, ...] = (), followed: tuple[str, ...] = ()
+) -> Closure:
     """The closure of `function` and of everything in `depends_on`.
 
     Parameters
@@ -96,15 +112,19 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
         A function, a partial, or any callable made of first-party code.
     depends_on
         What it reaches by ways that cannot be followed. Naming any says that no lookup by a computed name reaches more.
+    followed
+        Installed packages that count as first-party.
 
     Raises
     ------
+    BadSetting
+        `ARTIFACT_STORE_FIRST_PARTY` names what is no package.
     UnresolvedDependency
         Something it reaches cannot be known without running it, or has no canonical form.
     SourceChanged, SourceUnavailable
         The running code has no source any more, or never had one.
     """
-    walk = _Walk(_package_of(function))
+    walk = _Walk(first_party(_package_of(function), followed))
     roots = [walk.describe(function, "@analysis", _in_words(function))]
     roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
     members = walk.members()
@@ -124,6 +144,7 @@ def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
         tuple(sorted(walk.packages)),
         tuple(sorted(walk.externals)),
         walk.guard,
+        walk.ours,
     )
 
 
@@ -137,7 +158,7 @@ def whole_of(analysis: Callee) -> tuple[Digest, tuple[tuple[Callee, Closure], ..
             number = numbers.setdefault(id(called), len(met))
             if number == len(met):
                 met.append((called, called.closure))
-            parts.append(b"%d" % number)
+            parts += b"%d" % number, called.defaults
     return digest_of("whole", *parts), tuple(met)
 
 
@@ -150,18 +171,18 @@ def _package_of(function: Any) -> str:
 class _Walk:
     """Numbers functions and classes as they are met, and says of each what it is and refers to."""
 
-    def __init__(self, package: str) -> None:
-        self.guard = Guard()
+    def __init__(self, ours: FirstParty) -> None:
+        self.ours, self.guard = ours, Guard()
+        self.guard.name(*where_set())
         self.packages: set[str] = set()
         self.externals: set[tuple[str, str, str]] = set()
         self.calls: list[Callee] = []
         self.unknown: list[UnresolvedDependency] = []
-        self.ours = FirstParty(frozenset({package}) - {__name__.partition(".")[0]})
         self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
         self._begun = self._root_is_called = False
-        self._place = "@analysis"
+        self._uses: list[tuple[str, str]] = []
 
     def members(self) -> list[Member]:
         """Every member in the order met; describing one may meet more."""
@@ -177,9 +198,15 @@ class _Walk:
             self._describe_met(members)
         return members
 
-    def describe(self, value: Any, place: str, spelled: str) -> bytes:
-        """What `value` is: its content if it is a constant, its number if it is code."""
-        self._place = place
+    def describe(
+        self, value: Any, place: str, spelled: str, uses: Iterable[tuple[str, str]] = ()
+    ) -> bytes:
+        """What `value` is: its content if it is a constant, its number if it is code.
+
+        `uses` is what follows its name, where it is that of installed code: attributes, a call without arguments.
+        """
+        is_named = isinstance(value, Label | type) or inspect.isroutine(value)
+        self._uses = [("", place), *(uses if is_named else ())]
         described = Describer(self, place, spelled).describe(value)
         self.guard.content(value, self.ours.has)
         return described
@@ -194,7 +221,9 @@ class _Walk:
 
     def external(self, module: str, name: str) -> bytes:
         """Installed code is not followed: it is known by its name, and the version of its package is recorded."""
-        self.externals.add((module, name, self._place))
+        self.externals.update(
+            (module, (name + use).lstrip("."), place) for use, place in self._uses
+        )
         package = module.partition(".")[0]
         if package and package not in sys.stdlib_module_names:
             self.packages.add(package)
@@ -237,9 +266,11 @@ class _Walk:
         place = f"{definition.file}:{definition.line}"
         if function is not self._met[0]:
             references += self._values(_defaults(function), place)
-        if "__wrapped__" in vars(function):
-            wrapped = self.guard.name(vars(function), "__wrapped__")
-            references += self._values([("__wrapped__", wrapped)], place)
+        for _, value in _defaults(function):
+            # Those of the analysis itself are params, or those of its callers.
+            self.guard.content(value, self.ours.has)
+        self.guard.attributes(function)
+        references += self._values(_attributes(function), place)
         name = f"{function.__module__}.{function.__qualname__}"
         return _member(name, [definition], [node], references)
 
@@ -280,25 +311,27 @@ class _Walk:
         for chain in sorted(filter(scope.knows, names.chains)):
             place, spelled = f"{scope.file}:{names.chains[chain]}", ".".join(chain)
             for found, rest in self._resolver.resolve(chain, scope):
+                uses = [("".join(f".{one}" for one in rest), place)]
+                if chain in names.bare:
+                    uses.append(
+                        (f"{uses[0][0]}()", f"{scope.file}:{names.bare[chain]}")
+                    )
                 value = found
                 if rest and rest[0] == "__wrapped__" and is_analysis(found):
                     # Called around its cache, the function is the caller's own code.
                     value = found.__wrapped__
-                yield self._reference(spelled, value, place)
-                if (
-                    rest
-                    and isinstance(value, FunctionType)
-                    and not is_dispatched(value)
-                ):
-                    # Functions have attributes too.
-                    held = self.guard.name(vars(value), rest[0])
-                    if held is not MISSING:
-                        yield self._reference(f"{spelled} (attribute)", held, place)
+                yield self._reference(spelled, value, place, uses)
 
     def _values(self, values: Iterable[tuple[str, Any]], place: str) -> list[Reference]:
         return [self._reference(name, value, place) for name, value in values]
 
-    def _reference(self, spelled: str, value: Any, place: str) -> Reference:
+    def _reference(
+        self,
+        spelled: str,
+        value: Any,
+        place: str,
+        uses: Iterable[tuple[str, str]] = (),
+    ) -> Reference:
         if value is MISSING:
             return Reference(
                 "missing",
@@ -306,7 +339,7 @@ class _Walk:
                 digest_of("missing", spelled.encode()),
                 "not defined",
             )
-        described = self.describe(value, place, spelled)
+        described = self.describe(value, place, spelled, uses)
         # `encode` marks what is not plain content; that is compared as code, not as a value.
         kind: Literal["code", "constant"] = (
             "code" if described.startswith(b"other:") else "constant"
@@ -330,6 +363,13 @@ def _scope_of(
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     file, line = definition.file, definition.line
     return Scope(file, line, namespace, looked_up, cells, names.imports)
+
+
+def _attributes(function: FunctionType) -> list[tuple[str, Any]]:
+    """What a function holds beside its code, but for what `functools.wraps` copied from another."""
+    held = vars(function)
+    copied = getattr(held.get("__wrapped__"), "__dict__", {}).keys() - {"__wrapped__"}
+    return [(name, held[name]) for name in sorted(held.keys() - copied)]
 
 
 def _defaults(function: FunctionType) -> list[tuple[str, Any]]:

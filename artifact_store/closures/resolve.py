@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import CellType, ModuleType
 from typing import Any
 
-from artifact_store.closures.guards import MISSING, Guard
+from artifact_store.closures.checks import MISSING
+from artifact_store.closures.guards import Guard
 from artifact_store.closures.names import Chain, LocalImport
 from artifact_store.closures.origins import FirstParty, is_compiled
 

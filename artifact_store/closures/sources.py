@@ -23,6 +23,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
+from zipimport import zipimporter
 
 from artifact_store.closures.codes import (
     distance,
@@ -81,7 +82,7 @@ def definition_of_function(function: FunctionType) -> Definition:
     """
     code, name = function.__code__, f"{function.__module__}.{function.__qualname__}"
     filename = _absolute(code.co_filename, function.__module__)
-    file = _read(filename)
+    file = _read(filename, function.__module__)
     if file is None:
         raise SourceUnavailable(name, filename)
     for scopes in _compilations(file, code.co_flags & _FUTURES, function.__module__):
@@ -143,7 +144,7 @@ def _files_of_class(cls: type, methods: dict[str, CodeType]) -> Iterator[_File]:
         if any(wanted in line for line in linecache.getlines(name))
     ]
     for name in dict.fromkeys(files + cells):
-        file = _read(_absolute(name, cls.__module__))
+        file = _read(_absolute(name, cls.__module__), cls.__module__)
         if file is not None:
             yield file
 
@@ -170,7 +171,7 @@ def _definition(file: _File, scope: _Scope) -> Definition:
     return Definition(scope.node, file.name, first, source, lazy)
 
 
-def _read(filename: str) -> _File | None:
+def _read(filename: str, module: str) -> _File | None:
     """The file as it is now; `None` if there is none. Reading is cheaper than to trust a time stamp."""
     if is_cell(filename):
         return _parse(filename, "".join(linecache.getlines(filename)))
@@ -179,7 +180,8 @@ def _read(filename: str) -> _File | None:
         return _parse(filename, Path(filename).read_bytes())
     except OSError:
         # Not a file, but perhaps a member of an archive.
-        text = "".join(linecache.getlines(filename))
+        loader = getattr(sys.modules.get(module), "__loader__", None)
+        text = loader.get_source(module) if isinstance(loader, zipimporter) else None
         return _parse(filename, text) if text else None
 
 
@@ -247,14 +249,23 @@ def _best(nodes: list[Any], code: CodeType) -> Any:
     if len(nodes) == 1:
         return nodes[0]
 
-    def misfit(node: Any) -> tuple[int, int, int]:
+    def misfit(node: Any) -> tuple[int, bool, int, int]:
         start, end = (node.lineno, node.col_offset), (
             node.end_lineno,
             node.end_col_offset,
         )
-        return outside(code, start, end), end[0] - start[0], end[1] - start[1]
+        size = end[0] - start[0], end[1] - start[1]
+        return outside(code, start, end), not _compiles_to(node, code), *size
 
     return min(nodes, key=misfit)
+
+
+def _compiles_to(node: Any, code: CodeType) -> bool:
+    """Whether a lambda is this code: what only returns a constant has no position in Python 3.12."""
+    if not isinstance(node, ast.Lambda):
+        return False
+    alone = compile(ast.Expression(node), "", "eval", dont_inherit=True)
+    return any(same_code(one, code) for one in nested(alone))
 
 
 def _first_line(node: Any) -> int:

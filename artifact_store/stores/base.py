@@ -102,4 +102,7 @@ class Store(DigestMemo, Protocol):
         """The newest manifests of the analysis with this kinship, newest first, and whether `key` had one once."""
 
     def detail(self, kind: str, digest: str) -> Any:
-        """What `Publication.details` held; `None` if it is not there."""
+        """What `Publication.details` or `keep` held; `None` if it is not there."""
+
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        """Keep a detail in place of what is there."""

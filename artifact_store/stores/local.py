@@ -257,6 +257,15 @@ class LocalStore:
         path = self._layout.record("steps", node)
         appear(as_json([*kept, step]), stage, path)
 
+    def _lead_to(self, manifest: Manifest, removed: Key) -> None:
+        """Have reads that led to an entry that was removed lead to another one that was made from the same."""
+        node = str(manifest.reads)
+        for step in self.steps(Digest("blake3", node)):
+            if isinstance(step, Found) and step.key == removed.digest.hex:
+                with contextlib.suppress(OSError), self._stage() as stage:
+                    other = Found(manifest.key, step.reads)
+                    self._keep_step(stage, node, other, removed)
+
     def _leads(self, found: Found, key: Key) -> bool:
         """Whether there still is an entry where a step says."""
         there = Key(key.analysis, Digest("blake3", found.key))
@@ -306,16 +315,19 @@ class LocalStore:
 
     def remove(self, keys: Iterable[Key]) -> int:
         removed = list(keys)
-        outputs = {}
+        outputs, orphans = {}, {}
         for key in removed:
             if (found := self._manifest_or_none(key)) is not None:
                 outputs[found.output] = found.nbytes
+                orphans[found.reads] = key
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
         kept: dict[str, set[str]] = {key.analysis: set() for key in removed}
         for manifest in self.manifests():
             outputs.pop(manifest.output, None)
             kept.setdefault(manifest.analysis, set()).add(manifest.output)
+            if manifest.reads and (key := orphans.pop(manifest.reads, None)):
+                self._lead_to(manifest, key)
         with self._stage() as stage:
             for output in outputs:
                 # Renamed first, so that nobody ever finds half of it.
@@ -391,6 +403,10 @@ class LocalStore:
             return None if content is None else msgspec.json.decode(content)
         except msgspec.DecodeError:
             return None
+
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        with self._stage() as stage:
+            appear(as_json(detail), stage, self._layout.record(kind, digest))
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         known = self.detail("digests", _memo_name(signature))

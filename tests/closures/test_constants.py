@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,9 +35,8 @@ class Notes:
         self.named.append(f"{module}:{name}")
         return self.named[-1].encode()
 
-    @contextmanager
-    def within(self, analysis: Any, declared: Any) -> Iterator[None]:
-        yield
+    def analysis(self, analysis: Any) -> int:
+        return self.number(analysis)
 
     def unresolved(self, place: str, what: str, advice: str) -> bytes:
         self.problems.append(what)

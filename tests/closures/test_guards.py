@@ -11,7 +11,7 @@ import pytest
 from artifact_store.closures.reach import closure_of
 
 BODY = """
-import collections, functools, types
+import abc, collections, functools, types
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 import numpy as np
@@ -33,6 +33,8 @@ class Base:
     def g(self): return 1
 
 class Derived(Base): pass
+
+class Abstract(abc.ABC): pass
 
 N = 1
 TABLE = {"a": 1, "b": {"c": [1, 2]}}
@@ -95,7 +97,7 @@ def vectorized(x): return x
 def f():
     return (N, TABLE, STEPS, MANY, NOTHING, KEYS, CONFIG, NAME, SLOTTED, ARRAY, FORTRAN, STRIDED, FROZEN, DATES, TENSOR,
             WEIGHT, BRAIN, BYTES, QUEUE, ORDERED, NAMESPACE, VARIABLE, DEFAULTED, PARTIAL, METHOD, dispatch, helper,
-            helper.scale, inner, later, vectorized, Derived, a.helper, PROXY, BOUND, len, np.sin, missing)
+            helper.scale, inner, later, vectorized, Derived, Abstract, a.helper, PROXY, BOUND, len, np.sin, missing)
 """
 
 CHANGES = """
@@ -158,6 +160,8 @@ m.vectorized.pyfunc = m.make
 m.Base.g = m.other
 m.Derived.g = m.other
 m.Derived.x = 1
+m.Abstract.register(m.Base)
+m.helper.new = 1
 del m.Base.g
 m.Derived.__bases__ = (type("Other", (m.Base,), {}),)
 m.a.helper = m.other

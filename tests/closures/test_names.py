@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from artifact_store.closures.names import LocalImport, global_names, names_in
+from artifact_store.closures.names import LocalImport, global_names, names_in, owner_of
 
 CHAINS = {
     "a": "a",
@@ -32,6 +32,13 @@ CHAINS = {
     "match a:\n    case K.x: b\n    case P(y=1): c": "a K.x b P c",
     "(a := b)": "a b",
     "with a as b: c": "a b c",
+    "class A:\n    def g(self): __x, a.__y, __z__": "_A__x a._A__y __z__",
+    "class A:\n    class _B: __x\n    __y": "_B__x _A__y",
+    "class __: __x": "__x",
+    "class A:\n    from m import x": "x",
+    "def g():\n    global x\n    from m import x": "x",
+    "def g(): from m import x": "",
+    "g.__doc__ = h.__doc__": "",
 }
 
 
@@ -68,12 +75,34 @@ def test_every_import_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["f.__globals__['x']", "frame().f_globals", "m.__builtins__"]
+    "text",
+    [
+        "f.__globals__['x']",
+        "frame().f_globals",
+        "m.__builtins__",
+        "frame.f_back",
+        "A.__subclasses__()",
+        "f.__annotations__",
+        "g().__doc__",
+        "x = 1; x.__doc__",
+        "lambda x: x.__doc__",
+    ],
 )
 def test_a_namespace_is_a_lookup_nobody_can_follow(text: str) -> None:
     ((line, _),) = names_in([ast.parse("\n" + text)]).dynamic
 
     assert line == 2
+
+
+@pytest.mark.parametrize(
+    ("qualname", "owner"),
+    [("f", ""), ("A.f", "A"), ("A.B.f", "B"), ("f.<locals>.A.g", "A"), ("A.g.<locals>.<lambda>", "A"),
+     ("f.<locals>.g", "")],
+)  # fmt: skip
+def test_the_owner_of_a_function_is_the_class_around_it(
+    qualname: str, owner: str
+) -> None:
+    assert owner_of(qualname) == owner
 
 
 def test_global_names_are_those_looked_up_outside_every_function() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,35 @@ def test_annotations_that_are_never_evaluated_do_not_count(annotated: str) -> No
     assert one == two
 
 
-def test_a_form_is_that_of_every_python() -> None:
-    assert form("def f(a, *, b=1): return [a.x, -b]") == (
-        b"Module(body=[FunctionDef(name=str:1:f,args=arguments(args=[arg(arg=str:1:a)],kwonlyargs=[arg(arg=str:1:b)],"
+# As Python 3.11, 3.12 and 3.13 give them.
+FORMS = {
+    "def f(a, *, b=1): return [a.x, -b]": (
+        b"FunctionDef(name=str:1:f,args=arguments(args=[arg(arg=str:1:a)],kwonlyargs=[arg(arg=str:1:b)],"
         b"kw_defaults=[Constant(value=int:1:1)]),body=[Return(value=List(elts=[Attribute(value=Name(id=str:1:a),"
-        b"attr=str:1:x),UnaryOp(op=USub(),operand=Name(id=str:1:b))]))])])"
-    )
+        b"attr=str:1:x),UnaryOp(op=USub(),operand=Name(id=str:1:b))]))])"
+    ),
+    "f'{x:{w}}'": (
+        b"Expr(value=JoinedStr(values=[FormattedValue(value=Name(id=str:1:x),conversion=int:2:-1,"
+        b"format_spec=JoinedStr(values=[FormattedValue(value=Name(id=str:1:w),conversion=int:2:-1)]))]))"
+    ),
+    "class A(B): x = y": (
+        b"ClassDef(name=str:1:A,bases=[Name(id=str:1:B)],"
+        b"body=[Assign(targets=[Name(id=str:1:x)],value=Name(id=str:1:y))])"
+    ),
+    "lambda *a, **k: (yield)": (
+        b"Expr(value=Lambda(args=arguments(vararg=arg(arg=str:1:a),kwarg=arg(arg=str:1:k)),body=Yield()))"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_a_form_is_that_of_every_python(text: str) -> None:
+    assert form(text) == b"Module(body=[" + FORMS[text] + b"])"
+
+
+def test_empty_texts_of_an_f_string_do_not_count() -> None:
+    spec = ast.parse("f'{x:{w}}'")
+    text: Any = spec.body[0]
+    text.value.values[0].format_spec.values.append(ast.Constant(""))
+
+    assert canonical(spec) == form("f'{x:{w}}'")

@@ -1,0 +1,114 @@
+"""One decorator per library, each used as its documentation recommends for results that outlive the process.
+
+All of them get the tensors of a checkpoint as a dict of arrays, so that those which digest their arguments see content
+and not a path. They keep what they keep in a folder of the run. None is told what depends on what beyond what its own
+documentation asks of every user.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+Body = Callable[..., Any]
+# What decorates a body, given the params that it may ignore.
+Keep = Callable[[Body, tuple[str, ...]], Body]
+
+# Never looked at: the modules of the project do not evaluate their annotations.
+Arrays = Checkpoint = Run = object
+
+# The name of the analysis that a code object is the body of. No library is asked whether it computed: the interpreter
+# tells the driver which of these were entered.
+BODIES: dict[int, str] = {}
+
+
+def nothing(directory: Path) -> Keep:
+    """Compute always: what is right."""
+    return lambda body, ignored: body
+
+
+def joblib(directory: Path) -> Keep:
+    """`Memory.cache`, which digests the arguments and compares the source of the function itself."""
+    from joblib import Memory
+
+    memory = Memory(directory, verbose=0)
+    return lambda body, ignored: memory.cache(body, ignore=list(ignored))  # type: ignore[no-any-return]
+
+
+def cachier(directory: Path) -> Keep:
+    """`cachier`, whose default cannot digest a dict of arrays reliably: `hash_func` is what it offers for that."""
+    import joblib as hashing
+    from cachier import cachier as persistent
+
+    def keep(body: Body, ignored: tuple[str, ...]) -> Body:
+        def digest(args: tuple[Any, ...], kwds: Mapping[str, Any]) -> str:
+            heeded = {name: kwds[name] for name in kwds if name not in ignored}
+            return str(hashing.hash((args, heeded)))
+
+        return persistent(cache_dir=directory, hash_func=digest)(body)  # type: ignore[no-any-return]
+
+    return keep
+
+
+def charmonium(directory: Path) -> Keep:
+    """`memoize` in a group of its own, large enough that nothing is evicted (its default is 100 KiB)."""
+    from charmonium.cache import DirObjStore, FileRWLock, MemoizedGroup, memoize
+
+    directory.mkdir(exist_ok=True)
+    group = MemoizedGroup(
+        obj_store=DirObjStore(path=directory),
+        lock=FileRWLock(directory / ".lock"),
+        size="1 GiB",
+    )
+    return lambda body, ignored: memoize(group=group)(body)  # type: ignore[no-any-return]
+
+
+def decorator(library: str) -> Callable[..., Any]:
+    """What stands in the place of our `@analysis`; of its options, the others only know `ignore`."""
+    directory = Path(sys.argv[1]).resolve() / "kept"
+    if library == "checkpointer":
+        return _checkpointer(directory)
+    keep = LIBRARIES[library](directory)
+
+    def analysis(body: Body | None = None, **options: Any) -> Any:
+        if body is None:
+            return partial(analysis, **options)
+        noted(body)
+        return keep(body, options.get("ignore", ()))
+
+    return analysis
+
+
+def _checkpointer(directory: Path) -> Callable[..., Any]:
+    """`checkpointer` with `capture=True`, its strictest mode, in which globals count too.
+
+    It leaves decorators out of a function's digest if they are its own kind, so ours has to be one.
+    """
+    from checkpointer import Checkpointer
+
+    class Analysis(Checkpointer):  # type: ignore[misc]
+        def __call__(self, fn: Body | None = None, **options: Any) -> Any:
+            if fn is None:
+                return self
+            noted(fn)
+            return super().__call__(fn)
+
+    return Analysis(directory=directory, capture=True, verbosity=0)
+
+
+def noted(body: Body) -> None:
+    """Have the driver told when this is entered, below whatever decorates it."""
+    BODIES[id(inspect.unwrap(body).__code__)] = body.__name__
+
+
+LIBRARIES: Mapping[str, Callable[[Path], Keep]] = {
+    "nothing": nothing,
+    "joblib": joblib,
+    "cachier": cachier,
+    "charmonium": charmonium,
+}
