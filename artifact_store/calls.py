@@ -11,9 +11,10 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from artifact_store._version import __version__
 from artifact_store.artifacts import Artifact
@@ -37,8 +38,7 @@ from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call of an analysis, and where its result is kept.
 
     Attributes

@@ -316,7 +316,7 @@ class AnonymousCheckpoint(Checkpoint):
         return self.named.digests
 
     @property
-    def root(self) -> Digest:  # type: ignore[override]
+    def root(self) -> Digest:
         self._note("content")
         return self.named.root
 

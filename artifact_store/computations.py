@@ -22,7 +22,14 @@ from artifact_store.closures.codes import nested
 from artifact_store.errors import NotKept, UndeclaredCall
 from artifact_store.files import File
 from artifact_store.keys import Key
-from artifact_store.params import anonymous, as_passed, inputs_in, place_of_stranger
+from artifact_store.params import (
+    PLAIN,
+    anonymous,
+    as_passed,
+    closures_of_types,
+    inputs_in,
+    place_of_stranger,
+)
 from artifact_store.purity import Impurity, is_strict, observed, refuse
 from artifact_store.reads import Question, Recorder, in_text, steps_of
 from artifact_store.results import arrays_of, returned
@@ -127,13 +134,25 @@ def _watching(call: Call) -> AbstractContextManager[None]:
     return audited(call.key.analysis, closures, call.closure.ours, ignored)
 
 
+def recorder_of(call: Call) -> Recorder | None:
+    """Who notes what `call` gives, if a computation makes it: perhaps in a thread of its own, which passes on inputs."""
+    recorder = _recorder.get()
+    if recorder is not None:
+        return recorder
+    for value in call.arguments.passed.values():
+        if type(value) not in PLAIN:
+            for one in inputs_in(value):
+                recorder = getattr(one, "recorder", None)
+                if isinstance(recorder, Recorder):
+                    return recorder
+    return None
+
+
 @contextmanager
-def noting(analysis: Any, call: Call) -> Iterator[Callable[[Artifact | None], None]]:
-    """Inside a computation, note that it calls `analysis`; what comes of it is to be told."""
-    recorder = _recorder.get() or _recorder_in(call)
-    if recorder is None:
-        yield lambda artifact: None
-        return
+def noting(
+    recorder: Recorder, analysis: Any, call: Call
+) -> Iterator[Callable[[Artifact | None], None]]:
+    """Note that a computation calls `analysis`; what comes of it is to be told."""
     number = recorder.number_of(analysis)
     if number is None:
         if not _is_defined_in(_running.get(), analysis):
@@ -193,13 +212,3 @@ def note_aside(what: str) -> None:
     recorder = _recorder.get()
     if recorder is not None:
         recorder.untold = what
-
-
-def _recorder_in(call: Call) -> Recorder | None:
-    """Who notes what is read of the inputs of a call, which a computation may make in a thread of its own."""
-    for value in call.arguments.passed.values():
-        for one in inputs_in(value):
-            recorder: Recorder | None = getattr(one, "recorder", None)
-            if recorder is not None:
-                return recorder
-    return None

@@ -7,17 +7,16 @@ digest and two spellings of one thing never differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 from blake3 import blake3
 
 # What a hasher reads without a copy. `collections.abc.Buffer` arrives with Python 3.12.
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True, order=True):
     """The hash of some content; `str()` gives its hexadecimal form."""
 
     algorithm: str
@@ -67,6 +66,8 @@ class Hasher:
 def digest_of(kind: str, *parts: bytes) -> Digest:
     """Digest `parts` as one thing of this `kind`; two kinds can never share a digest."""
     # As `Hasher` would, at once: most digests are of a few short parts, and made on the way to every hit.
-    whole = [kind.encode(), *parts]
-    framed = [piece for part in whole for piece in (len(part).to_bytes(8, "big"), part)]
+    framed: list[bytes] = []
+    for part in (kind.encode(), *parts):
+        framed.append(len(part).to_bytes(8, "big"))
+        framed.append(part)
     return Digest("blake3", blake3(b"".join(framed)).hexdigest())

@@ -7,7 +7,7 @@ its key may still be found by its reads; those begin at its *start*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from artifact_store.digests import Digest, digest_of
 
@@ -15,8 +15,7 @@ from artifact_store.digests import Digest, digest_of
 KEY_FORMAT = b"2"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """The digest of a call, and the analysis it is a call of."""
 
     analysis: str

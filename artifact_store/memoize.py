@@ -20,7 +20,13 @@ from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
 from artifact_store.causes import describe
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
-from artifact_store.computations import compute, computing, note_aside, noting
+from artifact_store.computations import (
+    compute,
+    computing,
+    note_aside,
+    noting,
+    recorder_of,
+)
 from artifact_store.declarations import Declaration, declare
 from artifact_store.digests import Digest
 from artifact_store.errors import (
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A", Artifact, Artifact | None)
 
 
 def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
@@ -67,6 +74,15 @@ def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
     with computing(call):
         # Whoever held the lease before us may have published meanwhile.
         return Artifact(find_sound(call) or publish(call, compute()))
+
+
+def stored(call: Call) -> Artifact | None:
+    """The artifact of `call`, if the store holds it."""
+    try:
+        found = peek(call)
+    except CorruptArtifact:
+        return None
+    return Artifact(as_of(call, found)) if isinstance(found, Entry) else None
 
 
 def reuse(call: Call) -> Entry | None:
@@ -172,8 +188,15 @@ class Analysis(Generic[P, R]):
         return self._noted(self.call(*args, **kwargs))
 
     def _noted(self, call: Call) -> Artifact:
-        with noting(self, call) as note:
-            artifact = self.materialize(call)
+        return self._told(call, lambda: self.materialize(call))
+
+    def _told(self, call: Call, act: Callable[[], A]) -> A:
+        """What `act` gives; if a computation makes this call, it is noted there."""
+        recorder = recorder_of(call)
+        if recorder is None:
+            return act()
+        with noting(recorder, self, call) as note:
+            artifact = act()
             note(artifact)
         return artifact
 
@@ -184,23 +207,16 @@ class Analysis(Generic[P, R]):
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
         """The stored artifact, or `None`; never computes."""
         call = self.call(*args, **kwargs)
-        with noting(self, call) as note:
-            try:
-                found = peek(call)
-            except CorruptArtifact:
-                found = None
-            artifact = Artifact(found) if isinstance(found, Entry) else None
-            note(artifact)
-        return artifact
+        return self._told(call, lambda: stored(call))
 
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
         """Compute it again whatever is stored, keep that, and say whether it changed."""
         call = self.call(*args, **kwargs)
-        with noting(self, call) as note:
-            with computing(call):
-                before = find_sound(call)
-                after = Artifact(publish(call, compute(call, self._function)))
-            note(after)
+        with computing(call):
+            before = find_sound(call)
+            after = self._told(
+                call, lambda: Artifact(publish(call, compute(call, self._function)))
+            )
         return Recomputation(after, None if before is None else Artifact(before))
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:

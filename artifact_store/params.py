@@ -11,13 +11,13 @@ import itertools
 import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from operator import is_
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+import msgspec
 import numpy as np
 
 from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint, open_checkpoint
@@ -40,13 +40,12 @@ _EMPTY: Mapping[Any, Any] = {
 }
 
 # What is neither an input nor holds one.
-_VALUES = frozenset({type(None), bool, int, float, complex, str, bytes})
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 _OPENERS: Mapping[type, Opener] = {Checkpoint: open_checkpoint, Run: Run, File: File}
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """The arguments of one call, in the order of the signature; `passed` are those that the caller gave, as given."""
 
     inputs: dict[str, Any]
@@ -100,7 +99,7 @@ class Signature:
             plain = arguments.ignored if name in self._ignore else arguments.params
             opener = self._openers.get(name)
             # First the two kinds that nearly all arguments are of: plain values, and paths to open.
-            if opener is None and type(value) in _VALUES:
+            if opener is None and type(value) in PLAIN:
                 plain[name] = value
                 continue
             if opener is None:
@@ -285,6 +284,11 @@ def form_of(inputs: Mapping[str, Any]) -> bytes:
 
 def encode_inputs(inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
     """Canonical bytes of inputs: the digest of what each holds."""
+    if len(inputs) == 1:
+        # As nearly all analyses are called, and on the way to every hit.
+        ((name, one),) = inputs.items()
+        if is_input(one):
+            return _encoded_input(name, bytes(one.identify(memo)))
     return encode(
         sorted(inputs.items()),
         lambda one: bytes(one.identify(memo)) if is_input(one) else None,
@@ -316,12 +320,17 @@ def _encoded_or_nothing(value: Any) -> bytes:
         return b""
 
 
+@lru_cache(maxsize=4096)
+def _encoded_input(name: str, digest: bytes) -> bytes:
+    return encode([(name, object())], lambda one: digest)
+
+
 _encoded_name = lru_cache(maxsize=4096)(encode)
 
 
 def encode_param(value: Any) -> bytes:
     """Canonical bytes of one param: its content, and the code of the types that its author wrote."""
-    if type(value) in _VALUES:
+    if type(value) in PLAIN:
         return encode(value)
     return encode(value) + b"".join(map(_code_of, _types_in(value)))
 

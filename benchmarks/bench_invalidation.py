@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 
@@ -30,7 +30,11 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests"))
 
-from mutations.harness import Project, fill, fresh  # noqa: E402  (it is with the tests, and not installed)
+from mutations.harness import (  # noqa: E402  (it is with the tests, and not installed)
+    Project,
+    fill,
+    fresh,
+)
 from mutations.rows import Row, rows  # noqa: E402
 
 DRIVER = ROOT / "benchmarks/peers/driver.py"
@@ -165,7 +169,9 @@ class Bench:
             place.fill(library)
             if place.answers() != (right := Place(root / TRUTH).answers()):
                 wrong = {name for name in right if place.answers()[name] != right[name]}
-                raise Disagreement(library, {name: place.answers()[name] for name in sorted(wrong)})
+                raise Disagreement(
+                    library, {name: place.answers()[name] for name in sorted(wrong)}
+                )
         return cls(root, tuple(libraries))
 
     def outcomes(self, row: Row) -> list[Outcome]:
@@ -186,7 +192,7 @@ class Bench:
             try:
                 ran = project.computed()
             except RuntimeError as error:
-                print(f"{library}, {row.title}: {error}", file=sys.stderr)
+                tqdm.write(f"{library}, {row.title}: {error}", file=sys.stderr)
                 return Outcome(Verdict.FAILED)
             return judged(row, ran, _answers(project.run), right)
 
@@ -221,7 +227,9 @@ def measure(
     shared = Path("/dev/shm")
     benches = threading.local()
     with (
-        tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as directory,
+        tempfile.TemporaryDirectory(
+            dir=shared if shared.is_dir() else None
+        ) as directory,
         tqdm(total=len(chosen), unit="row", file=sys.stderr) as bar,
         ThreadPoolExecutor(jobs) as threads,
     ):
@@ -250,7 +258,9 @@ def categories(all_rows: Sequence[Row]) -> dict[str, str]:
 
 
 def table(
-    outcomes: Mapping[str, Sequence[Outcome]], category: Mapping[str, str], libraries: Sequence[str]
+    outcomes: Mapping[str, Sequence[Outcome]],
+    category: Mapping[str, str],
+    libraries: Sequence[str],
 ) -> str:
     """A row per category, a column per library: how many rows were right, of how many."""
     lines = [("after an edit of", *libraries), ("---",) * (1 + len(libraries))]
@@ -260,7 +270,9 @@ def table(
     columns = list(zip(*outcomes.values()))
     lines.append(("**all**", *(f"**{_share(column)}**" for column in columns)))
     for verdict in list(Verdict)[:-1]:
-        counts = (str(Counter(one.verdict for one in column)[verdict]) for column in columns)
+        counts = (
+            str(Counter(one.verdict for one in column)[verdict]) for column in columns
+        )
         lines.append((f"{verdict.value}", *counts))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -278,24 +290,44 @@ def details(outcomes: Mapping[str, Sequence[Outcome]], libraries: Sequence[str])
 
 def named(library: str) -> str:
     """A library and its version."""
-    return f"{library} {version(DISTRIBUTIONS[library])}" if library != OURS else library
+    return (
+        library
+        if library == OURS
+        else f"{DISTRIBUTIONS[library]} {version(DISTRIBUTIONS[library])}"
+    )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--library", action="append", choices=DISTRIBUTIONS, help="only this one; may be repeated")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose title contains this")
+    parser.add_argument(
+        "--library",
+        action="append",
+        choices=DISTRIBUTIONS,
+        help="only this one; may be repeated",
+    )
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only rows whose title contains this"
+    )
     parser.add_argument("--rows", action="store_true", help="also print every row")
     parser.add_argument("--jobs", type=int, default=2, help="how many rows at once")
     options = parser.parse_args()
 
     libraries = options.library or list(DISTRIBUTIONS)
+    try:
+        names = [named(library) for library in libraries]
+    except PackageNotFoundError as error:
+        parser.error(
+            f"{error.name} is not installed: pip install -e '.[peers]', or choose with --library"
+        )
     all_rows = rows("semantic") + rows("cosmetic")
     category = categories(all_rows)
-    chosen = [row for row in all_rows if row.title not in LEFT_OUT and options.only in row.title]
+    chosen = [
+        row
+        for row in all_rows
+        if row.title not in LEFT_OUT and options.only in row.title
+    ]
     outcomes = measure(chosen, libraries, options.jobs)
-    names = [named(library) for library in libraries]
     if options.rows:
         print(details(outcomes, names), end="\n\n")
     print(table(outcomes, category, names))

@@ -188,7 +188,7 @@ def _keeps(value: Any) -> Callable[[], bool]:
     """A check that bytes, an array or a tensor still hold what they hold now.
 
     No flag says that memory cannot change (an array made read-only may have an older view that is not), so all of it
-    is compared: in place, at 3 to 5 times the speed of a copy (bench_key).
+    is compared: in place, in half the time of a copy (bench_key).
     """
     read = _in_place(value)
     if read is not None:

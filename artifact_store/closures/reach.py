@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, Literal, Protocol
 
+from artifact_store.closures.checks import MISSING
 from artifact_store.closures.classes import attributes_of, plain_function
 from artifact_store.closures.constants import DECLARE, Describer, is_analysis
-from artifact_store.closures.guards import MISSING, Guard
+from artifact_store.closures.guards import Guard
 from artifact_store.closures.names import Names, global_names, names_in, owner_of
 from artifact_store.closures.normalize import canonical
 from artifact_store.closures.origins import (

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from artifact_store.arrays import ArraySet, Codec, FileStat
 from artifact_store.digests import Digest
 from artifact_store.files import DigestMemo
@@ -15,8 +17,7 @@ from artifact_store.manifests import Manifest, Provenance
 from artifact_store.reads import Read, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What a store holds under a key; `files` is the stat of each data file whose content is known to be right."""
 
     key: Key

@@ -315,7 +315,8 @@ class LocalStore:
 
     def remove(self, keys: Iterable[Key]) -> int:
         removed = list(keys)
-        outputs, orphans = {}, {}
+        outputs: dict[str, int] = {}
+        orphans: dict[str | None, Key] = {}
         for key in removed:
             if (found := self._manifest_or_none(key)) is not None:
                 outputs[found.output] = found.nbytes
@@ -326,8 +327,8 @@ class LocalStore:
         for manifest in self.manifests():
             outputs.pop(manifest.output, None)
             kept.setdefault(manifest.analysis, set()).add(manifest.output)
-            if manifest.reads and (key := orphans.pop(manifest.reads, None)):
-                self._lead_to(manifest, key)
+            if manifest.reads and (gone := orphans.pop(manifest.reads, None)):
+                self._lead_to(manifest, gone)
         with self._stage() as stage:
             for output in outputs:
                 # Renamed first, so that nobody ever finds half of it.

@@ -42,15 +42,23 @@ def main(**instead: Any) -> None:
     ours = not hasattr(study.caching, "LIBRARY")
     ran: set[str] = set()
     with redirect_stdout(sys.stderr), (published if ours else entered)(ran):
-        answers = _answers(_opened(directory) if ours else _loaded(directory), instead, bool(order))
+        answers = _answers(
+            _opened(directory) if ours else _loaded(directory), instead, bool(order)
+        )
     Path(directory, "answers.json").write_text(json.dumps(answers))
     print(json.dumps(sorted(ran)))
 
 
-def _answers(run: Mapping[int, Any], instead: Mapping[str, Any], backwards: bool) -> Answers:
+def _answers(
+    run: Mapping[int, Any], instead: Mapping[str, Any], backwards: bool
+) -> Answers:
     checkpoints = [run[epoch] for epoch in run][:2]
     calls = [
-        *((one, c, at) for one in study.OF_A_CHECKPOINT for at, c in enumerate(checkpoints)),
+        *(
+            (one, c, at)
+            for one in study.OF_A_CHECKPOINT
+            for at, c in enumerate(checkpoints)
+        ),
         *((one, checkpoints, 0) for one in study.OF_CHECKPOINTS),
         *((one, run, 0) for one in study.OF_A_RUN),
     ]
@@ -83,10 +91,12 @@ def _opened(directory: str) -> Any:
 def _loaded(directory: str) -> dict[int, dict[str, np.ndarray[Any, Any]]]:
     """The tensors of each checkpoint by epoch, always in one order: what differs in the file alone is no news."""
     paths = sorted(
-        Path(directory, "checkpoints").iterdir(), key=lambda path: int(path.stem.rpartition("_")[2])
+        Path(directory, "checkpoints").iterdir(),
+        key=lambda path: int(path.stem.rpartition("_")[2]),
     )
     return {
-        int(path.stem.rpartition("_")[2]): dict(sorted(load_file(path).items())) for path in paths
+        int(path.stem.rpartition("_")[2]): dict(sorted(load_file(path).items()))
+        for path in paths
     }
 
 

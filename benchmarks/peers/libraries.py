@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,12 @@ def joblib(directory: Path) -> Keep:
     from joblib import Memory
 
     memory = Memory(directory, verbose=0)
-    return lambda body, ignored: memory.cache(body, ignore=list(ignored))  # type: ignore[no-any-return]
+
+    def keep(body: Body, ignored: tuple[str, ...]) -> Body:
+        kept: Body = memory.cache(body, ignore=list(ignored))
+        return kept
+
+    return keep
 
 
 def cachier(directory: Path) -> Keep:
@@ -50,22 +56,36 @@ def cachier(directory: Path) -> Keep:
             heeded = {name: kwds[name] for name in kwds if name not in ignored}
             return str(hashing.hash((args, heeded)))
 
-        return persistent(cache_dir=directory, hash_func=digest)(body)  # type: ignore[no-any-return]
+        kept: Body = persistent(cache_dir=directory, hash_func=digest)(body)
+        return kept
 
     return keep
 
 
 def charmonium(directory: Path) -> Keep:
-    """`memoize` in a group of its own, large enough that nothing is evicted (its default is 100 KiB)."""
-    from charmonium.cache import DirObjStore, FileRWLock, MemoizedGroup, memoize
+    """`memoize` in a group of its own, large enough that nothing is evicted (its default is 100 KiB).
 
+    Told that installed packages do not change, or it cannot take a module that holds numpy and is slow with all others.
+    """
+    from charmonium.cache import DirObjStore, FileRWLock, MemoizedGroup, memoize
+    from charmonium.cache.memoize import DEFAULT_FREEZE_CONFIG
+
+    config = copy.deepcopy(DEFAULT_FREEZE_CONFIG)
+    config.ignore_files.add(Path(sysconfig.get_path("purelib")))
     directory.mkdir(exist_ok=True)
     group = MemoizedGroup(
         obj_store=DirObjStore(path=directory),
         lock=FileRWLock(directory / ".lock"),
         size="1 GiB",
+        freeze_config=config,
     )
-    return lambda body, ignored: memoize(group=group)(body)  # type: ignore[no-any-return]
+
+    def keep(body: Body, ignored: tuple[str, ...]) -> Body:
+        kept: Body = memoize(group=group)(body)
+        kept.__name__ = body.__name__
+        return kept
+
+    return keep
 
 
 def decorator(library: str) -> Callable[..., Any]:
@@ -91,7 +111,7 @@ def _checkpointer(directory: Path) -> Callable[..., Any]:
     """
     from checkpointer import Checkpointer
 
-    class Analysis(Checkpointer):  # type: ignore[misc]
+    class Analysis(Checkpointer):  # type: ignore[misc, unused-ignore]
         def __call__(self, fn: Body | None = None, **options: Any) -> Any:
             if fn is None:
                 return self

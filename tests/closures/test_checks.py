@@ -62,8 +62,9 @@ def test_an_item_that_is_only_equal_is_noticed(size: int) -> None:
     assert not _passes(passed)
 
 
-def test_a_collection_may_not_pass_an_item_to_the_next() -> None:
-    one, other = [1, 2], [3]
+@pytest.mark.parametrize("size", [2, 100])
+def test_no_item_may_pass_from_one_collection_to_the_next(size: int) -> None:
+    one, other = list(range(size)), [-1] * size
     checks = Checks()
     checks.items(one)
     checks.items(other)
@@ -71,6 +72,20 @@ def test_a_collection_may_not_pass_an_item_to_the_next() -> None:
 
     other.insert(0, one.pop())
     assert not _passes(passed)
+
+
+def test_of_many_collections_each_is_checked() -> None:
+    rows = [[number] for number in range(1000)]
+    checks = Checks()
+    for row in rows:
+        checks.items(row)
+    passed = checks.compiled()
+
+    assert passed()
+    for row in (rows[0], rows[500], rows[-1]):
+        row.append(1)
+        assert not _passes(passed)
+        row.pop()
 
 
 def test_without_checks_nothing_can_fail() -> None:

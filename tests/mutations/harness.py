@@ -217,6 +217,11 @@ def _forget_bytecode(project: Project) -> None:
         shutil.rmtree(path)
 
 
+def _lose(project: Project, part: str) -> None:
+    """Remove a folder of what our store keeps beside the checkpoints, if there is one."""
+    shutil.rmtree(project.run / "artifacts" / part, ignore_errors=True)
+
+
 def _option(project: Project, *options: str) -> Project:
     return replace(project, options=options)
 
@@ -293,6 +298,7 @@ VERBS: Mapping[str, Callable[..., Project | None]] = {
     "everywhere": _everywhere,
     "touch": _touch,
     "forget-bytecode": _forget_bytecode,
+    "lose": _lose,
     "option": _option,
     "as-main": _as_main,
     "backwards": _backwards,

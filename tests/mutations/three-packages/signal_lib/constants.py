@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, auto
 from fractions import Fraction
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
@@ -41,6 +41,7 @@ OPTIONS = SimpleNamespace(gain=1.75)
 COMBINE = np.add
 KIND = np.float64
 PICK = itemgetter(0)
+REDUCE = methodcaller("max", axis=0)
 
 Bounds = namedtuple("Bounds", "low high")
 BOUNDS = Bounds(0.2, 0.6)

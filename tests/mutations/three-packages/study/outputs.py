@@ -19,7 +19,14 @@ def logits(checkpoint: Checkpoint) -> Arrays:
     held = held[:, sorted(c.KEPT)] + sum(c.STEPS) + float(c.RATIO) + float(c.PRICE)
     held = held * c.PERIOD.total_seconds() + c.COUNTS["c"] + list(c.LIMITS.values())[0]
     held = held + c.RECENT[-1] + c.FROZEN["a"] * c.OPTIONS.gain + c.PICK((0.5, 0.6))
-    held = held + c.BOUNDS.high + c.LEVEL.value + c.Rank.SECOND + c.PARTS.value
+    held = (
+        held
+        + c.BOUNDS.high
+        + c.LEVEL.value
+        + c.Rank.SECOND
+        + c.PARTS.value
+        + c.REDUCE(held)
+    )
     if (extra := getattr(held, c.MODE)()) > 0:
         held = held + extra
     return {"logits": even_part(held, 3).astype(c.DTYPE)}
