@@ -13,7 +13,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -174,7 +174,7 @@ class Recorder:
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """What a computation asks next: parts of its inputs, or the result of one other analysis."""
 
-    questions: tuple[Question, ...]
+    questions: Annotated[tuple[Question, ...], msgspec.Meta(min_length=1)]
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):

@@ -9,7 +9,7 @@ today, asked in the order of then, lead to the entry that a computation would ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -67,19 +67,36 @@ def _peeked(analysis: Any, call: Call) -> Entry | Pending:
 
 def follow(call: Call, upstream: Upstream) -> Entry | Pending | None:
     """The entry that was made from what `call` would read now."""
+    for node, end in _ends(call, upstream):
+        if isinstance(end, Pending):
+            return end
+        entry = _found(call, node, end)
+        if entry is not None:
+            return entry
+    return None
+
+
+def reached(call: Call) -> Iterator[Key]:
+    """The keys of all that was computed from what `call` would read now, whether there still is an entry or not."""
+    for _, end in _ends(call, _peeked):
+        if isinstance(end, Found):
+            yield Key(call.key.analysis, Digest("blake3", end.key))
+
+
+def _ends(call: Call, upstream: Upstream) -> Iterator[tuple[Digest, Found | Pending]]:
+    """Where the reads of `call` lead: one end, unless computations branched on what they had read."""
     inputs, results = inputs_of(call.arguments), dict[int, Artifact]()
     ahead = [(one, 0, step) for one in starts_of(call) for step in _steps(call, one)]
     while ahead:
         node, count, step = ahead.pop()
         if isinstance(step, Found):
-            entry = _found(call, node, step)
-            if entry is not None:
-                return entry
+            yield node, step
             continue
         if step.questions[0].kind == "call":
             answer = _answer(call, step.questions[0], inputs, results, upstream)
             if isinstance(answer, Pending):
-                return answer
+                yield node, answer
+                return
             if answer is None:
                 continue
             results[count] = Artifact(answer)
@@ -89,7 +106,41 @@ def follow(call: Call, upstream: Upstream) -> Entry | Pending | None:
         reads = list(map(Read, step.questions, told))
         then = after(node, reads)
         ahead += [(then, count + len(reads), one) for one in _steps(call, then)]
-    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """A read of then, and the answer of now: `None` if it has to be computed first, or cannot be asked any more."""
+
+    read: Read
+    answer: str | None
+    call: Call | None = None
+
+
+def asked_anew(call: Call, reads: Iterable[Read]) -> Iterator[Anew]:
+    """What `call` would be told now, asking what was asked then."""
+    inputs, results = inputs_of(call.arguments), dict[int, Artifact]()
+    for number, read in enumerate(reads):
+        if read.question.kind != "call":
+            yield Anew(read, _told(read.question, inputs, results))
+            continue
+        nested = _answer(
+            call, read.question, inputs, results, lambda analysis, nested: nested
+        )
+        found = None if nested is None else _or_none(nested)
+        told = None if found is None else found.manifest.told.hex
+        # Of another result, what was done with it then says nothing.
+        if found is not None and told == read.answer:
+            results[number] = Artifact(found)
+        yield Anew(read, told, nested)
+
+
+def _or_none(call: Call) -> Entry | None:
+    try:
+        found = peek(call)
+    except ArtifactStoreError:
+        return None
+    return found if isinstance(found, Entry) else None
 
 
 def as_of(call: Call, found: Entry) -> Entry:
@@ -162,7 +213,8 @@ def _told(
 ) -> str:
     try:
         return str(_at(question.of, inputs, results).answer(question))
-    except LookupError:
+    except (LookupError, ValueError, AttributeError, TypeError):
+        # There is no such thing now; or the store is a stranger's, and asks nonsense.
         return ABSENT
 
 

@@ -25,12 +25,11 @@ class History:
     Attributes
     ----------
     entries
-        The calls that have an entry.
+        What each entry was made from, by all that may have decided it.
     """
 
     def __init__(self) -> None:
-        self.entries: set[Key] = set()
-        self._made: dict[tuple[Start, Trace], list[Key]] = defaultdict(list)
+        self.entries: dict[Key, tuple[Start, Trace]] = {}
         self._traces: dict[Start, set[Trace]] = defaultdict(set)
 
     def state(self, reading: Reading, call: Call) -> State:
@@ -64,22 +63,20 @@ class History:
         trace = trace_of(told)
         if not self._lives(start, trace):
             ran.append(call)
-            made = self._made[start, trace]
-            made[:] = [one for one in made if one in self.entries] + [key]
             self._traces[start].add(trace)
-        self.entries.add(key)
+        self.entries[key] = start, trace
         return ran
 
     def forget(self, reading: Reading, call: Call) -> None:
         """The entry of a call is removed."""
-        self.entries.discard(key_of(reading, call))
+        self.entries.pop(key_of(reading, call), None)
 
     def _went_on(self, start: Start, begun: Trace) -> bool:
         """Whether a computation was once told this to begin with."""
         return any(trace[: len(begun)] == begun for trace in self._traces[start])
 
     def _lives(self, start: Start, trace: Trace) -> bool:
-        return any(key in self.entries for key in self._made[start, trace])
+        return (start, trace) in self.entries.values()
 
 
 def key_of(reading: Reading, call: Call) -> Key:

@@ -67,6 +67,7 @@ class Callee(Protocol):
 
     @property
     def closure(self) -> Closure: ...
+
     @property
     def identity(self) -> bytes:
         """What decides its key beside its closure: its name and what was declared of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from artifact_store.events import Event, Published, listening
 def main(**instead: Any) -> None:
     """Call everything, with the analyses of `instead` for those of the same name."""
     where, *order = sys.argv[1:]
+    os.environ.pop("ARTIFACT_STORE", None)  # Results belong beside the run.
     run = Run(where)
     checkpoints = [run[epoch] for epoch in run][:2]
     calls = [

@@ -16,6 +16,7 @@ Nothing here knows how results are kept, so that the same rows can be put to oth
 Analyses only index and iterate over a checkpoint, and do the same to a run. So where a path says too little, as to a
 library that hashes its arguments, a driver may as well pass a `dict` of arrays by name, and one of those by epoch.
 What a driver keeps belongs in the directory of the run, which is copied with it and so is elsewhere at each step.
+A row that edits a file of the overlay is about our store alone, and raises `RowError` there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load_file
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -158,8 +160,6 @@ def write(path: Path, tensors: Tensors, **metadata: str) -> None:
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The tensors of a safetensors file."""
-    from safetensors.numpy import load_file
-
     return load_file(path)
 
 
