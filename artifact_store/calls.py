@@ -22,18 +22,13 @@ from artifact_store.closures.reach import Closure
 from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import shown
+from artifact_store.inputs import form_of, inputs_in
 from artifact_store.keys import Key, start_of
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
-from artifact_store.params import (
-    Arguments,
-    Signature,
-    encode_param,
-    encode_params,
-    form_of,
-    inputs_in,
-)
+from artifact_store.params import encode_param, encode_params
 from artifact_store.runs import Run
+from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 

@@ -29,7 +29,6 @@ import numpy.typing as npt
 from artifact_store.digests import Digest, Hasher, digest_of
 from artifact_store.errors import (
     CheckpointChanged,
-    LabelRead,
     MissingCheckpoint,
     MissingShard,
     MissingTensor,
@@ -41,7 +40,6 @@ from artifact_store.errors import (
 )
 from artifact_store.files import (
     Content,
-    DigestMemo,
     Signature,
     Signatures,
     feed,
@@ -51,7 +49,7 @@ from artifact_store.files import (
     reading,
     reopen,
 )
-from artifact_store.reads import ABSENT, Kind, Question, Recorder, answer_of
+from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
 
 if TYPE_CHECKING:
@@ -219,12 +217,6 @@ class Checkpoint(Content):
             case _:
                 return self.root.hex
 
-    def anonymous(
-        self, recorder: Recorder | None = None, place: str = "0"
-    ) -> AnonymousCheckpoint:
-        """The same tensors without the labels; what is read of them goes to `recorder`."""
-        return AnonymousCheckpoint(self, recorder or Recorder(is_strict=True), place)
-
     def __repr__(self) -> str:
         return f"Checkpoint({self._label}, {len(self)} tensors)"
 
@@ -270,120 +262,6 @@ class Checkpoint(Content):
                     hasher.part(",".join(map(str, span.shape)).encode())
                     feed(hasher, block, descriptor, span.start, span.stop)
                     yield name, hasher.digest()
-
-
-class AnonymousCheckpoint(Checkpoint):
-    """A checkpoint as an analysis gets it: what is read of it is noted.
-
-    Labels are refused with `LabelRead`, for equal tensors have many; where the analysis is not strict, they are noted
-    and flagged.
-
-    Attributes
-    ----------
-    named
-        The checkpoint with its labels, for calls of other analyses.
-    recorder, place
-        Who notes, and which of the inputs this is.
-    """
-
-    def __init__(self, named: Checkpoint, recorder: Recorder, place: str) -> None:
-        vars(self).update(vars(named))
-        self.named, self.recorder, self.place = named, recorder, place
-
-    @property
-    def path(self) -> Path:
-        self._read_label("path")
-        return self.named.path
-
-    @property
-    def label(self) -> str:
-        self._read_label("label")
-        return self.named.label
-
-    @property
-    def epoch(self) -> int | None:
-        self._read_label("epoch")
-        return self.named.epoch
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        self._note("metadata")
-        return self.named.metadata
-
-    @property
-    def digests(self) -> Mapping[str, Digest]:
-        self._note("content")
-        return self.named.digests
-
-    @property
-    def root(self) -> Digest:
-        self._note("content")
-        return self.named.root
-
-    def identify(self, memo: DigestMemo) -> Digest:
-        self._note("content")
-        return self.named.identify(memo)
-
-    def digest(self, name: str) -> Digest:
-        self._note("tensor", name)
-        return self.named.digest(name)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        self._note("shape", name)
-        return self.named.shape(name)
-
-    def dtype(self, name: str) -> str:
-        self._note("dtype", name)
-        return self.named.dtype(name)
-
-    def keys(self) -> KeysView[str]:
-        self._note("names")
-        return self.named.keys()
-
-    def __len__(self) -> int:
-        self._note("names")
-        return len(self.named)
-
-    def __iter__(self) -> Iterator[str]:
-        self._note("names")
-        return iter(self.named)
-
-    def __contains__(self, name: object) -> bool:
-        self._note("has", name)
-        return name in self.named
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        self._note("tensor", name)
-        return self.named[name]
-
-    def tensor(self, name: str) -> torch.Tensor:
-        self._note("tensor", name)
-        return self.named.tensor(name)
-
-    def _note(self, kind: Kind, name: object = "") -> None:
-        # No tensor has a name that is no text, and whoever asks for one is told so.
-        if isinstance(name, str):
-            question = Question(kind, self.place, name)
-            self.recorder.note(question, self.named.answer(question))
-
-    def _read_label(self, name: str) -> None:
-        if self.recorder.is_strict:
-            raise LabelRead(name)
-        self.recorder.flag(f"read checkpoint.{name}")
-        self._note("label", name)
-
-    def anonymous(
-        self, recorder: Recorder | None = None, place: str = "0"
-    ) -> AnonymousCheckpoint:
-        return self
-
-    def __repr__(self) -> str:
-        return f"Checkpoint({len(self)} tensors)"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Nobody notes what is read elsewhere, so all of it counts as read.
-        self._note("content")
-        return Checkpoint.anonymous, (self.named,)
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -21,15 +21,15 @@ from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.errors import NotKept, UndeclaredCall
 from artifact_store.files import File
-from artifact_store.keys import Key
-from artifact_store.params import (
+from artifact_store.inputs import (
     PLAIN,
     anonymous,
     as_passed,
-    closures_of_types,
     inputs_in,
     place_of_stranger,
 )
+from artifact_store.keys import Key
+from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse
 from artifact_store.reads import Question, Recorder, in_text, steps_of
 from artifact_store.results import arrays_of, returned
@@ -135,7 +135,7 @@ def _watching(call: Call) -> AbstractContextManager[None]:
 
 
 def recorder_of(call: Call) -> Recorder | None:
-    """Who notes what `call` gives, if a computation makes it: perhaps in a thread of its own, which passes on inputs."""
+    """Who notes what `call` gives, if a computation makes it: it may do so in a thread, with inputs of its own."""
     recorder = _recorder.get()
     if recorder is not None:
         return recorder

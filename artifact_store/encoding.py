@@ -68,7 +68,10 @@ def decode(canonical: bytes, otherwise: Callable[[bytes], Any]) -> Any:
     ValueError
         They are of a value of another type, which cannot be made from bytes alone.
     """
-    value, rest = _decoded(canonical, otherwise)
+    try:
+        value, rest = _decoded(canonical, otherwise)
+    except (struct.error, RecursionError, TypeError) as error:
+        raise ValueError(str(error)) from error
     if rest:
         raise ValueError(f"{len(rest)} bytes too many")
     return value

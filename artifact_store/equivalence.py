@@ -18,9 +18,10 @@ from artifact_store.calls import Call, closure_in_words
 from artifact_store.closures.promotion import is_promotion
 from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import decode, encode
+from artifact_store.inputs import form_of
 from artifact_store.keys import start_of
 from artifact_store.manifests import Manifest
-from artifact_store.params import encode_param, encode_params, form_of
+from artifact_store.params import encode_param, encode_params
 from artifact_store.stores.base import Store
 
 _KIND = "blessings"

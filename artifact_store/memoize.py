@@ -1,7 +1,8 @@
 """`@analysis`: a pure function whose results are kept.
 
-    call ──► key ──► Store.find ─┬─ hit ──────────────────────────────┬─► Artifact
-                                 └─ miss ► lease ► compute ► publish ─┘
+    call ──► find ─┬─ hit: nothing has changed ────────────────────────────────────────┬─► Artifact
+                   └─ miss ► reuse ─┬─ hit: nothing has changed that the function read ┤
+                                    └─ miss ► lease ► compute ► publish ───────────────┘
 
 Read `materialize` first; `Analysis` is the decorated function, which makes the calls for it.
 """
@@ -18,7 +19,6 @@ from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
-from artifact_store.causes import describe
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
 from artifact_store.computations import (
     compute,
@@ -36,16 +36,17 @@ from artifact_store.errors import (
     NotStored,
     StoreFailed,
 )
-from artifact_store.events import Hit, Miss, Published, SetAside, emit, log
+from artifact_store.events import Hit, Miss, emit
 from artifact_store.explain import Explanation, explain
+from artifact_store.inputs import encode_inputs
+from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
 from artifact_store.keys import Key, key_of
-from artifact_store.params import Signature, encode_inputs, encode_params
-from artifact_store.results import returned
+from artifact_store.params import encode_params
 from artifact_store.runs import Run
 from artifact_store.series import series
-from artifact_store.stores.base import Entry, Publication, Store
+from artifact_store.signatures import Signature
+from artifact_store.stores.base import Publication, Store
 from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
-from artifact_store.traces import as_of, find, follow, peek
 from artifact_store.transport import (
     address_of,
     is_found_by_name,
@@ -74,62 +75,6 @@ def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
     with computing(call):
         # Whoever held the lease before us may have published meanwhile.
         return Artifact(find_sound(call) or publish(call, compute()))
-
-
-def stored(call: Call) -> Artifact | None:
-    """The artifact of `call`, if the store holds it."""
-    try:
-        found = peek(call)
-    except CorruptArtifact:
-        return None
-    return Artifact(as_of(call, found)) if isinstance(found, Entry) else None
-
-
-def reuse(call: Call) -> Entry | None:
-    """The entry that was made from what `call` would read; the results of other analyses among it are computed."""
-    found = follow(call, _materialized)
-    if not isinstance(found, Entry):
-        return None
-    entry = as_of(call, found)
-    call.store.adopt(entry, call.label, call.kinship)
-    return entry
-
-
-def _materialized(analysis: Analysis[..., Any], call: Call) -> Entry | None:
-    try:
-        return analysis.materialize(call).entry
-    except Exception as error:
-        # The function would meet it too, if it still makes this call: it is for whoever runs it to see.
-        log.info("%s: %s", call.key, error)
-        return None
-
-
-def find_sound(call: Call) -> Entry | None:
-    """The entry of `call`; a corrupt one is moved out of the way and is as good as none."""
-    try:
-        return find(call)
-    except CorruptArtifact as corrupt:
-        set_aside(call, corrupt)
-        return None
-
-
-def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
-    """Move what was found corrupt out of the way."""
-    emit(SetAside(call.key, str(corrupt)))
-    call.store.set_aside(call.key)
-
-
-def publish(call: Call, publication: Publication) -> Entry:
-    """Keep a result; if that fails, the error carries the result."""
-    try:
-        entry = call.store.publish(call.key, publication)
-    except OSError as error:
-        result = returned(publication.arrays, publication.single)
-        raise StoreFailed(
-            describe(call), call.store.location, str(error), result, call.key
-        ) from error
-    emit(Published(call.key, publication.provenance.seconds, entry.manifest.nbytes))
-    return entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import (
     DuplicateEpoch,
-    LabelRead,
     MalformedPattern,
     MalformedRecord,
     MissingEpoch,
@@ -29,7 +28,7 @@ from artifact_store.errors import (
     NoCheckpoints,
 )
 from artifact_store.files import DigestMemo
-from artifact_store.reads import Kind, Question, Recorder, answer_of
+from artifact_store.reads import Question, answer_of
 
 if TYPE_CHECKING:
     import xarray
@@ -132,12 +131,6 @@ class Run(Mapping[int, Checkpoint]):
             case _:
                 return answer_of(list(self.digested))
 
-    def anonymous(
-        self, recorder: Recorder | None = None, place: str = "0"
-    ) -> AnonymousRun:
-        """The same checkpoints by epoch, as they were when they were last digested, without the labels."""
-        return AnonymousRun(self, recorder or Recorder(is_strict=True), place)
-
     def identify(self, memo: DigestMemo) -> Digest:
         """Digest of all epochs and their checkpoints, reading only what `memo` does not recall."""
         self._digested = {epoch: self[epoch] for epoch in self}
@@ -202,106 +195,6 @@ class Run(Mapping[int, Checkpoint]):
                 self.path, self.pattern, _names(parent)[:5] or _names(self.path)[:5]
             )
         return dict(sorted(found.items()))
-
-
-class AnonymousRun(Run):
-    """A run as an analysis gets it: what is read of it is noted, and labels are refused as those of a checkpoint.
-
-    Attributes
-    ----------
-    named
-        The run with its labels, for calls of other analyses.
-    recorder, place
-        Who notes, and which of the inputs this is.
-    """
-
-    def __init__(self, named: Run, recorder: Recorder, place: str) -> None:
-        self.named, self.recorder, self.place = named, recorder, place
-        self._checkpoints = {
-            epoch: one.anonymous(recorder, f"{place}/{epoch}")
-            for epoch, one in named.digested.items()
-        }
-
-    def __getattr__(self, name: str) -> Any:
-        # What the constructor of a run sets, and this one does not.
-        if name not in ("path", "pattern"):
-            raise AttributeError(name)
-        self._read_label(name)
-        return getattr(self.named, name)
-
-    @property
-    def name(self) -> str:
-        self._read_label("name")
-        return self.named.name
-
-    @property
-    def label(self) -> str:
-        self._read_label("label")
-        return self.named.label
-
-    @property
-    def epochs(self) -> tuple[int, ...]:
-        self._note("epochs")
-        return tuple(self._checkpoints)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        self._note("metadata", "config")
-        return self.named.config
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        self._note("metadata", "metadata")
-        return self.named.metadata
-
-    def anonymous(
-        self, recorder: Recorder | None = None, place: str = "0"
-    ) -> AnonymousRun:
-        return self
-
-    def __getitem__(self, epoch: int) -> Checkpoint:
-        self._has(epoch)
-        return self._checkpoints[epoch]
-
-    def __iter__(self) -> Iterator[int]:
-        self._note("epochs")
-        return iter(self._checkpoints)
-
-    def __len__(self) -> int:
-        self._note("epochs")
-        return len(self._checkpoints)
-
-    def __contains__(self, epoch: object) -> bool:
-        self._has(epoch)
-        return epoch in self._checkpoints
-
-    def identify(self, memo: DigestMemo) -> Digest:
-        self.recorder.untold = "the digest of the run was asked for"
-        return self.named.identify(memo)
-
-    def _note(self, kind: Kind, name: str = "") -> None:
-        question = Question(kind, self.place, name)
-        self.recorder.note(question, self.named.answer(question))
-
-    def _has(self, epoch: object) -> None:
-        # Whoever was told all epochs learns nothing new.
-        if isinstance(epoch, int) and not self.recorder.knows(
-            Question("epochs", self.place)
-        ):
-            self._note("has", str(int(epoch)))
-
-    def _read_label(self, name: str) -> None:
-        if self.recorder.is_strict:
-            raise LabelRead(name)
-        self.recorder.flag(f"read run.{name}")
-        self._note("label", name)
-
-    def __repr__(self) -> str:
-        return f"Run({len(self)} epochs)"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        self.recorder.untold = "the run was sent to another process"
-        return Run.anonymous, (self.named,)
 
 
 def _parse(pattern: str) -> tuple[Path, re.Pattern[str], Path]:

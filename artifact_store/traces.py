@@ -21,9 +21,9 @@ from artifact_store.digests import Digest
 from artifact_store.encoding import decode
 from artifact_store.equivalence import is_equivalent, starts_of
 from artifact_store.errors import ArtifactStoreError
+from artifact_store.inputs import stranger_at
 from artifact_store.keys import Key
 from artifact_store.manifests import Manifest
-from artifact_store.params import stranger_at
 from artifact_store.reads import ABSENT, Found, Question, Read, Step, after, from_text
 from artifact_store.stores.base import Entry
 

@@ -1,7 +1,7 @@
 """Random graphs of analyses, as values: what they are as source, and what they read and return.
 
-    Graph ──► source_of ──► a module, with `@analysis` or without
-          └─► Reading ───► result and reads of each call      (shares no code with `artifact_store`)
+Graph ──► source_of ──► a module, with `@analysis` or without
+      └─► Reading ───► result and reads of each call      (shares no code with `artifact_store`)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a store must know, by what was ever computed in it: another implementation of what hits, misses and waits.
 
-    Reading ──► History.state ──────► hit, miss or pending, before anything runs
-            └─► History.materialize ► what then runs
+Reading ──► History.state ──────► hit, miss or pending, before anything runs
+        └─► History.materialize ► what then runs
 """
 
 from __future__ import annotations

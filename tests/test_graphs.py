@@ -176,9 +176,7 @@ def _copy_epoch(world: World, at: int, how: int) -> World:
 
 def _add_epoch(world: World, at: int, how: int) -> World:
     _, weights = world.epochs[how % len(world.epochs)]
-    return _with_epochs(
-        world, {EPOCHS[at % len(EPOCHS)]: weights} | dict(world.epochs)
-    )
+    return _with_epochs(world, {EPOCHS[at % len(EPOCHS)]: weights} | dict(world.epochs))
 
 
 def _remove_epoch(world: World, at: int, how: int) -> World:
@@ -220,7 +218,6 @@ VERBS: dict[str, Callable[[World, int, int], World]] = {
 
 # These are no matter of the world alone.
 UNDO, EVICT = "undo", "evict"
-
 
 
 @dataclass(frozen=True)

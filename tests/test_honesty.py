@@ -12,7 +12,9 @@ import pytest
 from conftest import RunDirectory, WriteModule
 
 from artifact_store import Artifact, Checkpoint, File, Run, analysis
+from artifact_store.anonymity import AnonymousCheckpoint
 from artifact_store.errors import FileChanged, LabelRead, NotStored, StoreFailed
+from artifact_store.reads import Recorder
 
 METHOD = """
 from dataclasses import dataclass
@@ -117,7 +119,8 @@ def test_an_analysis_may_hand_its_run_to_another(run_directory: RunDirectory) ->
 def test_an_unlabelled_checkpoint_neither_shows_nor_pickles_its_label(
     checkpoint: Path,
 ) -> None:
-    hidden = Checkpoint(checkpoint).anonymous()
+    recorder = Recorder(is_strict=True)
+    hidden = AnonymousCheckpoint(Checkpoint(checkpoint), recorder, "0")
 
     assert checkpoint.stem not in repr(hidden) + hidden._repr_html_()
     with pytest.raises(LabelRead):

@@ -20,6 +20,7 @@ import torch
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
 
 from artifact_store import Artifact, Checkpoint, File, Run, analysis, errors
+from artifact_store.anonymity import AnonymousCheckpoint
 from artifact_store.errors import (
     ArtifactStoreError,
     BadDeclaration,
@@ -35,6 +36,7 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Event, Hit, Miss, Published, SetAside
 from artifact_store.memoize import Analysis
+from artifact_store.reads import Recorder
 
 Calls = list[Any]
 
@@ -299,6 +301,10 @@ def test_key_and_explain_compute_nothing(checkpoint: Path, calls: Calls) -> None
 # Labels
 
 
+def hidden(checkpoint: Checkpoint) -> AnonymousCheckpoint:
+    return AnonymousCheckpoint(checkpoint, Recorder(is_strict=True), "0")
+
+
 @pytest.mark.parametrize("label", ["path", "epoch", "label"])
 def test_a_label_cannot_be_read_inside_an_analysis(
     checkpoint: Path, label: str
@@ -310,7 +316,7 @@ def test_a_label_cannot_be_read_inside_an_analysis(
     with pytest.raises(LabelRead, match=r"checkpoint\.path"):
         reads_path(Checkpoint(checkpoint))
     with pytest.raises(LabelRead, match=label):
-        Checkpoint(checkpoint).anonymous().__getattribute__(label)
+        hidden(Checkpoint(checkpoint)).__getattribute__(label)
 
 
 def test_a_checkpoint_inside_an_analysis_still_leads_nested_calls_to_its_store(

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_store.checkpoints import AnonymousCheckpoint, Checkpoint
+from artifact_store.anonymity import AnonymousCheckpoint
+from artifact_store.checkpoints import Checkpoint
 from artifact_store.errors import LabelRead, UnencodableParam
 from artifact_store.files import File
-from artifact_store.params import (
-    Arguments,
-    Signature,
-    anonymous,
-    encode_params,
-    inputs_in,
-)
+from artifact_store.inputs import anonymous, inputs_in
+from artifact_store.params import encode_params
 from artifact_store.reads import Recorder
 from artifact_store.runs import Run
+from artifact_store.signatures import Arguments, Signature
 
 if TYPE_CHECKING:
     from nowhere import Mystery  # type: ignore[import-not-found]

@@ -1,0 +1,251 @@
+"""Checkpoints and runs as an analysis gets them: without labels, and with someone who notes what is read.
+
+    Checkpoint, Run ──► *AnonymousCheckpoint*, *AnonymousRun* ──► Recorder
+
+Labels are refused with `LabelRead`, since equal tensors have many; where the analysis is not strict, they are noted
+and flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, KeysView, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy.typing as npt
+
+from artifact_store.checkpoints import Checkpoint
+from artifact_store.digests import Digest
+from artifact_store.errors import LabelRead
+from artifact_store.files import DigestMemo
+from artifact_store.reads import Kind, Question, Recorder
+from artifact_store.runs import Run
+
+if TYPE_CHECKING:
+    import torch
+
+
+class AnonymousCheckpoint(Checkpoint):
+    """A checkpoint as an analysis gets it: what is read of it is noted.
+
+    Labels are refused with `LabelRead`, for equal tensors have many; where the analysis is not strict, they are noted
+    and flagged.
+
+    Attributes
+    ----------
+    named
+        The checkpoint with its labels, for calls of other analyses.
+    recorder, place
+        Who notes, and which of the inputs this is.
+    """
+
+    def __init__(self, named: Checkpoint, recorder: Recorder, place: str) -> None:
+        vars(self).update(vars(named))
+        self.named, self.recorder, self.place = named, recorder, place
+
+    @property
+    def path(self) -> Path:
+        self._read_label("path")
+        return self.named.path
+
+    @property
+    def label(self) -> str:
+        self._read_label("label")
+        return self.named.label
+
+    @property
+    def epoch(self) -> int | None:
+        self._read_label("epoch")
+        return self.named.epoch
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        self._note("metadata")
+        return self.named.metadata
+
+    @property
+    def digests(self) -> Mapping[str, Digest]:
+        self._note("content")
+        return self.named.digests
+
+    @property
+    def root(self) -> Digest:
+        self._note("content")
+        return self.named.root
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        self._note("content")
+        return self.named.identify(memo)
+
+    def digest(self, name: str) -> Digest:
+        self._note("tensor", name)
+        return self.named.digest(name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        self._note("shape", name)
+        return self.named.shape(name)
+
+    def dtype(self, name: str) -> str:
+        self._note("dtype", name)
+        return self.named.dtype(name)
+
+    def keys(self) -> KeysView[str]:
+        self._note("names")
+        return self.named.keys()
+
+    def __len__(self) -> int:
+        self._note("names")
+        return len(self.named)
+
+    def __iter__(self) -> Iterator[str]:
+        self._note("names")
+        return iter(self.named)
+
+    def __contains__(self, name: object) -> bool:
+        self._note("has", name)
+        return name in self.named
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        self._note("tensor", name)
+        return self.named[name]
+
+    def tensor(self, name: str) -> torch.Tensor:
+        self._note("tensor", name)
+        return self.named.tensor(name)
+
+    def _note(self, kind: Kind, name: object = "") -> None:
+        # No tensor has a name that is no text, and whoever asks for one is told so.
+        if isinstance(name, str):
+            question = Question(kind, self.place, name)
+            self.recorder.note(question, self.named.answer(question))
+
+    def _read_label(self, name: str) -> None:
+        if self.recorder.is_strict:
+            raise LabelRead(name)
+        self.recorder.flag(f"read checkpoint.{name}")
+        self._note("label", name)
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({len(self)} tensors)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Nobody notes what is read elsewhere, so all of it counts as read.
+        self._note("content")
+        return _alone, (self.named,)
+
+
+class AnonymousRun(Run):
+    """A run as an analysis gets it: what is read of it is noted, and labels are refused as those of a checkpoint.
+
+    Attributes
+    ----------
+    named
+        The run with its labels, for calls of other analyses.
+    recorder, place
+        Who notes, and which of the inputs this is.
+    """
+
+    def __init__(self, named: Run, recorder: Recorder, place: str) -> None:
+        self.named, self.recorder, self.place = named, recorder, place
+        self._checkpoints = {
+            epoch: AnonymousCheckpoint(one, recorder, f"{place}/{epoch}")
+            for epoch, one in named.digested.items()
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        # What the constructor of a run sets, and this one does not.
+        if name not in ("path", "pattern"):
+            raise AttributeError(name)
+        self._read_label(name)
+        return getattr(self.named, name)
+
+    @property
+    def name(self) -> str:
+        self._read_label("name")
+        return self.named.name
+
+    @property
+    def label(self) -> str:
+        self._read_label("label")
+        return self.named.label
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        self._note("epochs")
+        return tuple(self._checkpoints)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        self._note("metadata", "config")
+        return self.named.config
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        self._note("metadata", "metadata")
+        return self.named.metadata
+
+    def __getitem__(self, epoch: int) -> Checkpoint:
+        self._has(epoch)
+        return self._checkpoints[epoch]
+
+    def __iter__(self) -> Iterator[int]:
+        self._note("epochs")
+        return iter(self._checkpoints)
+
+    def __len__(self) -> int:
+        self._note("epochs")
+        return len(self._checkpoints)
+
+    def __contains__(self, epoch: object) -> bool:
+        self._has(epoch)
+        return epoch in self._checkpoints
+
+    def identify(self, memo: DigestMemo) -> Digest:
+        self.recorder.untold = "the digest of the run was asked for"
+        return self.named.identify(memo)
+
+    def _note(self, kind: Kind, name: str = "") -> None:
+        question = Question(kind, self.place, name)
+        self.recorder.note(question, self.named.answer(question))
+
+    def _has(self, epoch: object) -> None:
+        # Whoever was told all epochs learns nothing new.
+        if isinstance(epoch, int) and not self.recorder.knows(
+            Question("epochs", self.place)
+        ):
+            self._note("has", str(int(epoch)))
+
+    def _read_label(self, name: str) -> None:
+        if self.recorder.is_strict:
+            raise LabelRead(name)
+        self.recorder.flag(f"read run.{name}")
+        self._note("label", name)
+
+    def __repr__(self) -> str:
+        return f"Run({len(self)} epochs)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.recorder.untold = "the run was sent to another process"
+        return _alone, (self.named,)
+
+
+@overload
+def without_labels(
+    named: Checkpoint, recorder: Recorder, place: str = "0"
+) -> AnonymousCheckpoint: ...
+@overload
+def without_labels(
+    named: Run, recorder: Recorder, place: str = "0"
+) -> AnonymousRun: ...
+def without_labels(
+    named: Checkpoint | Run, recorder: Recorder, place: str = "0"
+) -> AnonymousCheckpoint | AnonymousRun:
+    """The same tensors without the labels; what is read of them goes to `recorder`."""
+    if isinstance(named, Run):
+        return AnonymousRun(named, recorder, place)
+    return AnonymousCheckpoint(named, recorder, place)
+
+
+def _alone(named: Checkpoint | Run) -> AnonymousCheckpoint | AnonymousRun:
+    """Where nobody notes what is read."""
+    return without_labels(named, Recorder(is_strict=True))

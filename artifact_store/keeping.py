@@ -1,0 +1,71 @@
+"""The steps between a call and its store: find, reuse, publish, set aside. The procedure is in `memoize`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from artifact_store.artifacts import Artifact
+from artifact_store.calls import Call
+from artifact_store.causes import describe
+from artifact_store.errors import CorruptArtifact, StoreFailed
+from artifact_store.events import Published, SetAside, emit, log
+from artifact_store.results import returned
+from artifact_store.stores.base import Entry, Publication
+from artifact_store.traces import as_of, find, follow, peek
+
+
+def stored(call: Call) -> Artifact | None:
+    """The artifact of `call`, if the store holds it."""
+    try:
+        found = peek(call)
+    except CorruptArtifact:
+        return None
+    return Artifact(as_of(call, found)) if isinstance(found, Entry) else None
+
+
+def reuse(call: Call) -> Entry | None:
+    """The entry that was made from what `call` would read; the results of other analyses among it are computed."""
+    found = follow(call, _materialized)
+    if not isinstance(found, Entry):
+        return None
+    entry = as_of(call, found)
+    call.store.adopt(entry, call.label, call.kinship)
+    return entry
+
+
+def _materialized(analysis: Any, call: Call) -> Entry | None:
+    try:
+        artifact: Artifact = analysis.materialize(call)
+        return artifact.entry
+    except Exception as error:
+        # The function would meet it too, if it still makes this call: it is for whoever runs it to see.
+        log.info("%s: %s", call.key, error)
+        return None
+
+
+def find_sound(call: Call) -> Entry | None:
+    """The entry of `call`; a corrupt one is moved out of the way and is as good as none."""
+    try:
+        return find(call)
+    except CorruptArtifact as corrupt:
+        set_aside(call, corrupt)
+        return None
+
+
+def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
+    """Move what was found corrupt out of the way."""
+    emit(SetAside(call.key, str(corrupt)))
+    call.store.set_aside(call.key)
+
+
+def publish(call: Call, publication: Publication) -> Entry:
+    """Keep a result; if that fails, the error carries the result."""
+    try:
+        entry = call.store.publish(call.key, publication)
+    except OSError as error:
+        result = returned(publication.arrays, publication.single)
+        raise StoreFailed(
+            describe(call), call.store.location, str(error), result, call.key
+        ) from error
+    emit(Published(call.key, publication.provenance.seconds, entry.manifest.nbytes))
+    return entry
