@@ -30,7 +30,7 @@ from artifact_store.inputs import (
 )
 from artifact_store.keys import Key
 from artifact_store.params import closures_of_types
-from artifact_store.purity import Impurity, is_strict, observed, refuse
+from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, in_text, steps_of
 from artifact_store.results import arrays_of, returned
 from artifact_store.stores.base import Publication
@@ -174,7 +174,8 @@ def noting(
         )
 
     try:
-        yield note
+        with unwatched():
+            yield note
     except BaseException as error:
         # The function may catch it, and then depends on a failure that may not come again.
         recorder.fleeting = f"{analysis.__name__} failed in it with {error!r}"

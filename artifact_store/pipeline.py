@@ -320,7 +320,7 @@ def _attempt(
     try:
         call = analysis.call(given)
         artifact = analysis.materialize(call)
-        call.store.label(artifact.entry, call.label)
+        call.store.label(artifact.entry, call.label, call.kinship)
     except Exception as error:
         return _failed(analysis, epoch, error)
     made = published.get(artifact.key.digest.hex)

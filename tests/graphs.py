@@ -113,7 +113,7 @@ class Helper:
 
 @dataclass(frozen=True)
 class Graph:
-    """Analyses, each of which calls such before it; `is_backwards` if they stand in the file from the last to the first."""
+    """Analyses, each of which calls such before it; `is_backwards` if the file has the last one first."""
 
     nodes: tuple[Node, ...]
     helpers: tuple[Helper, ...]

@@ -45,8 +45,8 @@ class History:
         return "hit" if self._lives(start, trace_of(told)) else "miss"
 
     def is_new(self, reading: Reading, call: Call) -> bool:
-        """Whether no computation was ever told what this one is."""
-        return trace_of(reading.told(call)) not in self._traces[start_of(reading, call)]
+        """Whether no entry was made by a computation that was told what this one is."""
+        return not self._lives(start_of(reading, call), trace_of(reading.told(call)))
 
     def materialize(self, reading: Reading, call: Call) -> list[Call]:
         """The calls that run where this one is asked for, in order; from now on they have entries."""

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import linecache
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -41,14 +40,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from artifact_store import AnalysisPipeline, Checkpoint, Run, files
+from artifact_store import AnalysisPipeline, Run, files
 from artifact_store.events import Event, Published, listening
 from artifact_store.memoize import Analysis
-from artifact_store.plans import Plan, Step
+from artifact_store.plans import Step
 
 RANKS: dict[Kind, int] = {"checkpoint": 0, "list": 1, "run": 2}
 TENSORS = ("embed", "inner", "outer")
 EPOCHS = (0, WANTED, 1000, 1500)
+PARAMS: list[str | int] = [DEFAULT, COMPUTED, 1, 2]
 
 small = st.integers(0, 3)
 places = st.integers(0, 11)
@@ -68,11 +68,11 @@ def graphs(draw: st.DrawFn) -> Graph:
     if kinds[-1] == "list":
         kinds[-1] = "run"
     nodes: list[Node] = []
-    below: list[int] = []
+    below: list[str | int] = []
     for level, kind in enumerate(["checkpoint", *kinds]):
         level_begins = len(nodes)
         for _ in range(draw(st.integers(1, 2 if level < 2 else 1))):
-            first = draw(st.sampled_from(below or TENSORS))
+            first = draw(st.sampled_from(below or list(TENSORS)))
             nodes.append(draw(_nodes(kind, first, nodes[:level_begins])))
         below = list(range(level_begins, len(nodes)))
     return Graph(tuple(nodes), (Helper(1), Helper(draw(small) + 1)))
@@ -82,13 +82,14 @@ def graphs(draw: st.DrawFn) -> Graph:
 def _nodes(
     draw: st.DrawFn, kind: Kind, first: str | int, known: Sequence[Node]
 ) -> Node:
-    others = [*TENSORS, OPTIONAL, *range(len(known))]
-    wanted = [first, *draw(st.lists(st.sampled_from(others), max_size=2))]
+    others: list[str | int] = [*TENSORS, OPTIONAL, *range(len(known))]
+    wanted: list[str | int] = [first]
+    wanted += draw(st.lists(st.sampled_from(others), max_size=2))
     statements = []
     for number, what in enumerate(wanted):
         called = known[what].kind if isinstance(what, int) else "checkpoint"
         place = draw(st.sampled_from(list(PLACES[kind, called])))
-        param = draw(st.sampled_from([DEFAULT, COMPUTED, 1, 2]))
+        param = draw(st.sampled_from(PARAMS))
         is_branch = number > 0 and draw(st.booleans())
         statements.append(Statement(what, place, param, is_branch))
     helper, constant, modulus = draw(st.tuples(st.integers(0, 1), st.integers(1, 3), st.integers(2, 7)))  # fmt: skip

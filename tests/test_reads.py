@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from artifact_store import Checkpoint, Run
-from artifact_store.anonymity import AnonymousCheckpoint, AnonymousRun, without_labels
+from artifact_store.anonymity import AnonymousCheckpoint, AnonymousRun
 from artifact_store.digests import digest_of
 from artifact_store.encoding import decode, encode
 from artifact_store.errors import LabelRead, MissingEpoch, MissingTensor
@@ -46,8 +46,8 @@ def two(tmp_path: Path) -> Checkpoint:
     """A checkpoint of `v` and `w`, with metadata."""
     path = tmp_path / "run/checkpoints/checkpoint_epoch_00500.safetensors"
     path.parent.mkdir(parents=True)
-    tensors = {"v": np.ones(2), "w": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    save_file(tensors, path, metadata={"lr": "0.1"})
+    v, w = np.ones(2), np.arange(6, dtype=np.float32).reshape(2, 3)
+    save_file({"v": v, "w": w}, path, metadata={"lr": "0.1"})
     return Checkpoint(path)
 
 

@@ -276,7 +276,8 @@ _WRAPPERS: dict[type, Callable[[Any], Iterable[Any]]] = {
     struct.Struct: lambda v: (v.format,),
     operator.itemgetter: lambda v: v.__reduce__()[1],
     operator.attrgetter: lambda v: v.__reduce__()[1],
-    operator.methodcaller: lambda v: v.__reduce__()[1:],
+    # With keywords, the first of these is a partial that has all of it.
+    operator.methodcaller: lambda v: v.__reduce__(),
     ContextVar: lambda v: (v.name, value_of(v)),
 }  # fmt: skip
 

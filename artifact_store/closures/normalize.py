@@ -52,9 +52,9 @@ class _Canonical:
             self._in_function = outside
 
     def _node(self, node: ast.AST) -> bytes:
+        written = [(name, self._value(value)) for name, value in self._fields(node)]
         fields = [
-            name.encode() + b"=" + self._value(value)
-            for name, value in self._fields(node)
+            name.encode() + b"=" + value for name, value in written if value != b"[]"
         ]
         return type(node).__name__.encode() + b"(" + b",".join(fields) + b")"
 
@@ -65,7 +65,7 @@ class _Canonical:
             if name in _SPELLING or (self._lazy and name in _annotation(node)):
                 continue
             # An absent field and an empty one are written alike: new Pythons add empty fields (`type_params`).
-            if is_constant or (value is not None and value != []):
+            if is_constant or value is not None:
                 yield name, value
 
     def _value(self, value: object) -> bytes:

@@ -13,14 +13,18 @@ _OURSELVES = __name__.partition(".")[0]
 
 
 def bare_function(node: Any, namespace: Mapping[str, Any]) -> Any:
-    """A function without defaults, which count as their values, and `@analysis`, which counts as what it declares."""
+    """A function without defaults, which count as their values, and `@analysis`, which counts as what it declares.
+
+    Decorators above ours get what the analysis returns, stored or not: they decide nothing that is
+    stored, and count for those who call the function by its name.
+    """
     bare = copy.copy(node)
     bare.args = copy.copy(node.args)
     bare.args.defaults, bare.args.kw_defaults = [], []
     if not isinstance(node, ast.Lambda):
-        bare.decorator_list = [
-            one for one in node.decorator_list if not _is_analysis(one, namespace)
-        ]
+        ours = [_is_analysis(one, namespace) for one in node.decorator_list]
+        above = ours.index(True) + 1 if True in ours else 0
+        bare.decorator_list = node.decorator_list[above:]
     return bare
 
 

@@ -84,8 +84,8 @@ class Store(DigestMemo, Protocol):
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
         """Make data that are there an entry under another key too, if that can be written."""
 
-    def label(self, entry: Entry, label: str) -> None:
-        """Make sure that there is a door of this name to the entry."""
+    def label(self, entry: Entry, label: str, kinship: str) -> None:
+        """Make sure that there is a door of this name to the entry, and that it is found among its kin."""
 
     def remove(self, keys: Iterable[Key]) -> int:
         """Remove entries, and the data that no other entry needs; the bytes gained."""

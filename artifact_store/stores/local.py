@@ -301,12 +301,13 @@ class LocalStore:
             appear(manifest, stage, self._layout.manifest(entry.key))
             self._label(stage, entry, label)
 
-    def label(self, entry: Entry, label: str) -> None:
+    def label(self, entry: Entry, label: str, kinship: str) -> None:
         door = self._layout.door(entry.key.analysis, label)
         with contextlib.suppress(OSError):
             if os.path.realpath(door) != os.path.realpath(entry.directory):
                 with self._stage() as stage:
                     self._label(stage, entry, label)
+                    self._keep_kin(stage, entry.key, kinship)
 
     def _label(self, stage: str, entry: Entry, label: str) -> None:
         # A door is a convenience: where links cannot be made, the entry is there all the same.

@@ -493,7 +493,7 @@ def test_a_door_moves_to_what_was_published_last(store: LocalStore, root: Path) 
 def test_a_missing_door_is_made_again(store: LocalStore, root: Path) -> None:
     entry = store.publish(key(), publication(label="door"))
     (root / "mean/door").unlink()
-    store.label(entry, "door")
+    store.label(entry, "door", "kin")
 
     assert os.path.realpath(root / "mean/door") == os.path.realpath(entry.directory)
 
