@@ -81,6 +81,8 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     recorder = Recorder(
         call.closure.calls, is_strict=is_strict(call.declaration.strict)
     )
+    if call.closure.remembers:
+        recorder.untold = "it may remember results of other analyses from before"
     inputs = anonymous(call.arguments.inputs, recorder)
     args, kwargs = call.signature.unbind(
         {**call.arguments.params, **call.arguments.ignored, **inputs}

@@ -312,6 +312,66 @@ def test_what_depends_on_more_than_results_is_found_by_its_key_alone(
     assert questions(module.down, checkpoint) is None
 
 
+REMEMBERING = """
+from functools import cache, cached_property
+
+
+@analysis(store={!r})
+def basis(size: int = 3):
+    return np.full(size, ONE)
+
+
+@cache
+def remembered():
+    return basis().sum()
+
+
+class Sizes:
+    @cached_property
+    def total(self):
+        return basis().sum()
+
+
+SIZES = Sizes()
+
+
+@cache
+def none():
+    return 0
+
+
+@analysis
+def down(checkpoint: Checkpoint):
+    return checkpoint["w"].sum() + {}
+"""
+
+
+@pytest.mark.parametrize(
+    "spelled, is_told",
+    [
+        ("remembered()", False),
+        ("SIZES.total", False),
+        ("basis().sum() + none()", True),
+    ],
+)
+def test_a_result_that_functools_remembers_is_as_good_as_one_that_was_asked_for(
+    study: Write,
+    tmp_path: Path,
+    write_checkpoint: WriteCheckpoint,
+    spelled: str,
+    is_told: bool,
+) -> None:
+    text = REMEMBERING.format(str(tmp_path / "store"), spelled)
+    module = study(text)
+    one = write_checkpoint("one.safetensors", w=[1.0])
+    two = write_checkpoint("two.safetensors", w=[2.0])
+    assert [module.down(one), module.down(two)] == [4, 5]
+
+    module = study(text, TWICE)
+    assert [module.down(one), module.down(two)] == [7, 8]
+    assert (questions(module.down, one) is not None) is is_told
+
+
 # What depends on more than its inputs
 
 FAILING = """

@@ -49,6 +49,7 @@ class Book(Protocol):
     def external(self, module: str, name: str) -> bytes: ...
     def analysis(self, analysis: Any) -> int: ...
     def unresolved(self, place: str, what: str, advice: str) -> bytes: ...
+    def remembers(self, function: Any) -> None: ...
 
 
 def is_analysis(value: Any) -> bool:
@@ -130,6 +131,8 @@ class Describer:
 
     def _of_a_library(self, value: Any) -> bytes | None:
         """An instance of an installed class; `None` if it has an encoding."""
+        if isinstance(value, functools.cached_property):
+            self.book.remembers(value.func)
         for kind, parts in _WRAPPERS.items():
             if isinstance(value, kind):
                 return self._parts(kind.__name__, parts(value))
@@ -172,6 +175,7 @@ class Describer:
         if type(value) is object:
             return kind
         if isinstance(value, functools._lru_cache_wrapper):
+            self.book.remembers(value.__wrapped__)
             made_with = value.cache_parameters()
             return self._parts("wrapper", [kind, made_with, value.__wrapped__])
         # What was traced keeps the branches and constants of that moment, out of sight.

@@ -92,6 +92,8 @@ class Closure:
         Every name of installed code that it uses: module, name and place.
     ours
         What counted as first-party.
+    remembers
+        Whether `functools.cache` or the like may keep the result of another analysis from one computation to the next.
     """
 
     digest: Digest
@@ -101,6 +103,7 @@ class Closure:
     externals: tuple[tuple[str, str, str], ...]
     guard: Guard
     ours: FirstParty
+    remembers: bool
 
 
 def closure_of(
@@ -147,6 +150,7 @@ def closure_of(
         tuple(sorted(walk.externals)),
         walk.guard,
         walk.ours,
+        any(_calls_analysis(one, walk.ours) for one in walk.cached if walk.calls),
     )
 
 
@@ -162,6 +166,13 @@ def whole_of(analysis: Callee) -> tuple[Digest, tuple[tuple[Callee, Closure], ..
                 met.append((called, called.closure))
             parts += b"%d" % number, called.defaults
     return digest_of("whole", *parts), tuple(met)
+
+
+def _calls_analysis(function: Any, ours: FirstParty) -> bool:
+    walk = _Walk(ours)
+    walk.describe(function, "", "")
+    walk.members()
+    return bool(walk.calls)
 
 
 def _package_of(function: Any) -> str:
@@ -180,6 +191,7 @@ class _Walk:
         self.externals: set[tuple[str, str, str]] = set()
         self.calls: list[Callee] = []
         self.unknown: list[UnresolvedDependency] = []
+        self.cached: list[Any] = []
         self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
@@ -243,6 +255,10 @@ class _Walk:
         """Note what cannot be known."""
         self.unknown.append(UnresolvedDependency(place, what, advice))
         return b"unresolved " + what.encode()
+
+    def remembers(self, function: Any) -> None:
+        """Note that what a function returns may be kept from one computation to the next."""
+        self.cached.append(function)
 
     def _describe_met(self, members: list[Member]) -> None:
         while len(members) < len(self._met):
