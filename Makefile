@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# What the demo needs, and what the tests need beyond that.
+# What the demo needs, and what the tests and the benchmarks need beyond that.
 INSTALLED := .venv/installed
 TESTABLE := .venv/testable
+BENCHABLE := .venv/benchable
 
 .PHONY: demo test lint types tests bench clean
 
@@ -25,7 +26,7 @@ types: $(TESTABLE)
 tests: $(TESTABLE)
 	$(BIN)/python -m pytest
 
-bench: $(INSTALLED)
+bench: $(BENCHABLE)
 	$(BIN)/python -m benchmarks
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
@@ -35,6 +36,10 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 $(TESTABLE): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses,test]'
+	touch $@
+
+$(BENCHABLE): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses,bench]'
 	touch $@
 
 clean:

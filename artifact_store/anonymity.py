@@ -9,8 +9,9 @@ and flagged.
 from __future__ import annotations
 
 from collections.abc import Iterator, KeysView, Mapping
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy.typing as npt
 
@@ -42,11 +43,24 @@ class AnonymousCheckpoint(Checkpoint):
     def __init__(self, named: Checkpoint, recorder: Recorder, place: str) -> None:
         vars(self).update(vars(named))
         self.named, self.recorder, self.place = named, recorder, place
+        del self.signature
+
+    def __getattr__(self, name: str) -> Any:
+        # What the constructor of a checkpoint sets, and this one does not.
+        if name != "signature":
+            raise AttributeError(name)
+        self._read_place(name)
+        return self.named.signature
 
     @property
     def path(self) -> Path:
-        self._read_label("path")
+        self._read_place("path")
         return self.named.path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        self._read_place("files")
+        return self.named.files
 
     @property
     def label(self) -> str:
@@ -116,7 +130,7 @@ class AnonymousCheckpoint(Checkpoint):
     def _note(self, kind: Kind, name: object = "") -> None:
         # No tensor has a name that is no text, and whoever asks for one is told so.
         if isinstance(name, str):
-            question = Question(kind, self.place, name)
+            question = Question(kind, self.place, str.__str__(name))
             self.recorder.note(question, self.named.answer(question))
 
     def _read_label(self, name: str) -> None:
@@ -124,6 +138,11 @@ class AnonymousCheckpoint(Checkpoint):
             raise LabelRead(name)
         self.recorder.flag(f"read checkpoint.{name}")
         self._note("label", name)
+
+    def _read_place(self, name: str) -> None:
+        # Who knows where it lies may read all of it.
+        self._read_label(name)
+        self._note("content")
 
     def __repr__(self) -> str:
         return f"Checkpoint({len(self)} tensors)"
@@ -157,6 +176,7 @@ class AnonymousRun(Run):
         if name not in ("path", "pattern"):
             raise AttributeError(name)
         self._read_label(name)
+        self.recorder.untold = "it was told where the run lies, and may read all of it"
         return getattr(self.named, name)
 
     @property
@@ -186,7 +206,11 @@ class AnonymousRun(Run):
 
     def __getitem__(self, epoch: int) -> Checkpoint:
         self._has(epoch)
-        return self._checkpoints[epoch]
+        return (
+            self._checkpoints[epoch]
+            if epoch in self._checkpoints
+            else self.named[epoch]
+        )
 
     def __iter__(self) -> Iterator[int]:
         self._note("epochs")
@@ -209,11 +233,11 @@ class AnonymousRun(Run):
         self.recorder.note(question, self.named.answer(question))
 
     def _has(self, epoch: object) -> None:
-        # Whoever was told all epochs learns nothing new.
-        if isinstance(epoch, int) and not self.recorder.knows(
-            Question("epochs", self.place)
-        ):
-            self._note("has", str(int(epoch)))
+        # Whoever was told all epochs learns nothing new. What is no integer may equal one all the same.
+        if not isinstance(epoch, SupportsIndex):
+            self._note("epochs")
+        elif not self.recorder.knows(Question("epochs", self.place)):
+            self._note("has", str(index(epoch)))
 
     def _read_label(self, name: str) -> None:
         if self.recorder.is_strict:

@@ -22,11 +22,11 @@ from artifact_store.closures.reach import Closure
 from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import shown
-from artifact_store.inputs import form_of, inputs_in
+from artifact_store.inputs import inputs_in
 from artifact_store.keys import Key, start_of
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
-from artifact_store.params import encode_param, encode_params
+from artifact_store.params import encode_param, encode_params, form_of
 from artifact_store.runs import Run
 from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Store
@@ -134,9 +134,8 @@ class Call(msgspec.Struct, frozen=True):
         found: dict[tuple[str, str], Any] = {
             ("closures", self.closure.digest.hex): closure_in_words(self.closure)
         }
-        for value in self.arguments.inputs.values():
-            for one in inputs_in(value):
-                found["inputs", one.identify(self.store).hex] = parts_of(one)
+        for one in inputs_of(self.arguments):
+            found["inputs", one.identify(self.store).hex] = parts_of(one)
         return found
 
 
@@ -147,10 +146,8 @@ def inputs_of(arguments: Arguments) -> list[Any]:
 
 def home_of_arguments(arguments: Arguments) -> Path | None:
     """Where what is made of the first input is kept, if nothing else says so."""
-    for value in arguments.inputs.values():
-        for one in inputs_in(value):
-            return home_of_input(one)
-    return None
+    inputs = inputs_of(arguments)
+    return home_of_input(inputs[0]) if inputs else None
 
 
 def home_of_input(one: Any) -> Path:

@@ -7,19 +7,23 @@ The nearest entry is one of the same analysis and inputs, with the fewest differ
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import ast
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from artifact_store.calls import Call, closure_in_words, inputs_of, parts_of
-from artifact_store.digests import Digest
-from artifact_store.errors import ArtifactStoreError
-from artifact_store.manifests import Manifest, ParamRecord
-from artifact_store.reads import Found, Read
+from artifact_store.checkpoints import Checkpoint
+from artifact_store.edits import edits_between, line_of, value_diff
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.manifests import InputRecord, Manifest, ParamRecord
+from artifact_store.reads import ABSENT, Read
+from artifact_store.runs import Run
 from artifact_store.stores.base import Entry, Store
-from artifact_store.traces import asked_again, peek
+from artifact_store.traces import Anew, asked_anew, peek, reached, reads_of
 
 Kind: TypeAlias = Literal[
     "never computed",
@@ -35,19 +39,35 @@ Kind: TypeAlias = Literal[
     "evicted",
 ]
 
-HUNK = re.compile(r"^@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@$")
+# How much of a digest people are shown.
+SHORT = 12
+
+# More than these are not named one by one.
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason for a miss: what differs, and how it was and is."""
+    """One reason for a miss.
+
+    Attributes
+    ----------
+    what
+        What differs, in one line.
+    detail
+        How it was and is: a diff.
+    because
+        What made it so, where that is a miss of another call.
+    """
 
     kind: Kind
     what: str
     detail: str = ""
+    because: tuple[Cause, ...] = ()
 
     def __str__(self) -> str:
-        return self.what if not self.detail else f"{self.what}\n{indented(self.detail)}"
+        beneath = [self.detail, *map(str, self.because)]
+        return "\n".join([self.what, *map(indented, filter(None, beneath))])
 
 
 def indented(text: str) -> str:
@@ -57,20 +77,64 @@ def indented(text: str) -> str:
 
 def describe(call: Call) -> str:
     """A call, as its author would write it."""
-    inputs = [one.label for one in call.inputs]
+    labels = [one.label for one in call.inputs]
+    if len(labels) > _FEW:
+        labels = [labels[0], f"... {len(labels) - 2} more ...", labels[-1]]
     params = [f"{name}={record.shown}" for name, record in call.params.items()]
-    return f"{call.key.analysis}({', '.join(inputs + params)})"
+    return f"{call.key.analysis}({', '.join(labels + params)})"
 
 
 def causes_of_miss(call: Call) -> tuple[Cause, ...]:
     """Why there is no entry for `call`, against the nearest one there is."""
     known, has_been = call.store.kin(call.key, call.kinship)
-    if has_been:
-        gone = "its entry was removed since: evicted, deleted, or set aside as corrupt"
-        return (Cause("evicted", f"it was computed, and {gone}"),)
+    lost = _lost(call, has_been)
+    if lost is not None:
+        return (lost,)
     if not known:
-        return (Cause("never computed", "never computed"),)
+        return (_never(call),)
     return tuple(_differences(_nearest(known, call), call))
+
+
+def _lost(call: Call, has_been: bool) -> Cause | None:
+    """What became of the entry of a call that was computed, under its key or from the same reads."""
+    for key in (call.key, *reached(call)):
+        try:
+            entry = call.store.find(key)
+        except ArtifactStoreError as error:
+            return corrupt(error)
+        if entry is None and (has_been or key != call.key):
+            return _removed(key, call.store)
+    return None
+
+
+def corrupt(error: ArtifactStoreError) -> Cause:
+    """The cause of a call whose entry is there, and must not be used."""
+    if not isinstance(error, CorruptArtifact):
+        return Cause("corrupt", "its entry cannot be used", str(error))
+    what = "its entry is corrupt: the next call sets it aside and computes it again"
+    return Cause("corrupt", what, f"{error.path}: {error.problem}")
+
+
+def _removed(key: Key, store: Store) -> Cause:
+    layout = Layout(store.location)
+    name = os.path.basename(layout.manifest(key))
+    if os.path.isdir(layout.quarantine):
+        for aside in os.listdir(layout.quarantine):
+            if aside.endswith(name):
+                what = "it was computed, and its entry was found corrupt and set aside"
+                return Cause("corrupt", what, f"{layout.quarantine}/{aside}")
+    what = "it was computed, and its entry was evicted or deleted since"
+    return Cause("evicted", what)
+
+
+def _never(call: Call) -> Cause:
+    # Its doors are there as long as it has entries; to list those would take a look at each.
+    if not os.path.isdir(Layout(call.store.location).door(call.key.analysis, "")):
+        return Cause("never computed", "never computed")
+    new = ", ".join(one.label for one in call.inputs[:_FEW]) or "it"
+    beside = f"{new} is new to {call.key.analysis}, which has results for others"
+    what = "never computed for this input" if call.inputs else "never computed"
+    return Cause("never computed", what, beside)
 
 
 def _nearest(known: Sequence[Manifest], call: Call) -> Manifest:
@@ -115,7 +179,7 @@ def _own_differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
     if then.closure != call.closure.digest.hex:
         recorded = call.store.detail("closures", then.closure)
         yield from code_changes(recorded, closure_in_words(call.closure))
-    yield from _param_changes(then.params, call.params)
+    yield from _param_changes(then.params, call)
     reads = reads_of(manifest, call.store)
     yield from _input_changes(manifest, call, reads)
     if reads is not None:
@@ -123,222 +187,263 @@ def _own_differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
     yield from _declared_changes(then.environment, call)
 
 
-def reads_of(manifest: Manifest, store: Store) -> tuple[Read, ...] | None:
-    """What an entry depends on of its inputs; `None` for all of them."""
-    if manifest.reads is None:
-        return None
-    for step in store.steps(Digest("blake3", manifest.reads)):
-        if isinstance(step, Found):
-            return step.reads
-    return None
+def code_changes(then: Any, now: list[dict[str, Any]]) -> Iterator[Cause]:
+    """What was edited between two closures; `then` is as the store has it, if it still does."""
+    if not isinstance(then, list):
+        what = "the code it reaches has changed; the old source is no longer recorded"
+        yield Cause("code", what)
+        return
+    edits = edits_between(then, now)
+    for edit in edits:
+        yield Cause(edit.kind, edit.what, edit.diff)
+    if not edits:
+        yield Cause("code", "the same functions are reached in another way")
 
 
-def _param_changes(
-    then: Mapping[str, ParamRecord], now: Mapping[str, ParamRecord]
-) -> Iterator[Cause]:
+def _param_changes(then: Mapping[str, ParamRecord], call: Call) -> Iterator[Cause]:
+    now = call.params
     for name in sorted(now.keys() | then.keys()):
         was, is_now = then.get(name), now.get(name)
-        if was is None or is_now is None:
-            gone = "new" if was is None else "gone"
-            yield Cause("param", f"parameter {name} is {gone}")
-        elif was.digest == is_now.digest:
-            continue
-        elif was.is_default and is_now.is_default:
-            yield Cause(
-                "default",
-                f"the default of parameter {name} changed",
-                f"- {was.shown}\n+ {is_now.shown}",
-            )
-        else:
-            yield Cause(
-                "param",
-                f"parameter {name} is {is_now.shown}; the nearest entry has {was.shown}",
-            )
+        if was is None and is_now is not None:
+            yield Cause("param", f"parameter {name} is new", f"+ {is_now.shown}")
+        elif was is not None and is_now is None:
+            yield Cause("param", f"parameter {name} is gone", f"- {was.shown}")
+        elif was is not None and is_now is not None and was.digest != is_now.digest:
+            yield _param_change(name, was, is_now, call)
+
+
+def _param_change(
+    name: str, was: ParamRecord, is_now: ParamRecord, call: Call
+) -> Cause:
+    diff = value_diff(was.shown, is_now.shown)
+    if was.is_default and is_now.is_default:
+        root = call.closure.members[0]
+        place = f"{root.file}:{root.line + line_of(name, root.source)}"
+        what = f"the default of parameter {name} of {call.key.analysis} changed"
+        return Cause("default", f"{what} ({place})", diff)
+    if was.shown == is_now.shown:
+        what = f"parameter {name} is not that of the nearest entry"
+        return Cause("param", what, diff)
+    what = f"parameter {name} is {is_now.shown}; the nearest entry has {was.shown}"
+    return Cause("param", what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One input of a call and of the nearest entry: the digests of its named parts, if it has any and they are known.
+
+    Attributes
+    ----------
+    noun
+        What a part of it is.
+    """
+
+    label: str
+    noun: str
+    before: Mapping[str, str] | None
+    after: Mapping[str, str]
 
 
 def _input_changes(
     manifest: Manifest, call: Call, reads: Sequence[Read] | None
 ) -> Iterator[Cause]:
-    then, now, values = manifest.provenance.inputs, call.inputs, inputs_of(call.arguments)  # fmt: skip
+    then, now = manifest.provenance.inputs, call.inputs
     if len(then) != len(now):
-        before, after = [one.label for one in then], [one.label for one in now]
-        lines = [f"new: {one}" for one in after if one not in before]
-        lines += [f"gone: {one}" for one in before if one not in after]
-        what = f"{len(now)} inputs; the nearest entry has {len(then)}"
-        yield Cause("input", what, "\n".join(lines))
+        yield _other_inputs(then, now)
         return
+    asked = () if reads is None else _changed_reads(call, reads)
+    values = inputs_of(call.arguments)
     for number, (was, is_now, value) in enumerate(zip(then, now, values, strict=True)):
         if was.digest == is_now.digest and not manifest.outside:
             continue
-        read = None if reads is None else _asked_of(number, reads)
-        parts = call.store.detail("inputs", was.digest)
-        changed = _part_changes(parts, parts_of(value), read)
-        changed += [f"changed: {one}" for one in _others(call, number, reads)]
-        label = is_now.label if was.label == is_now.label else f"{is_now.label}, which was {was.label},"  # fmt: skip
-        if changed or reads is None:
-            what = f"the content of {label} changed"
-            yield Cause("input", what, "\n".join(changed))
+        one = _compared(was, is_now, value, call.store)
+        if reads is None:
+            yield _content_change(one)
+        else:
+            of = [anew for anew in asked if _number_of(anew.read) == str(number)]
+            yield from _answer_changes(one, of)
 
 
-def _asked_of(number: int, reads: Sequence[Read]) -> set[str] | None:
-    """The parts of an input that were read; `None` for all."""
-    of = [read.question for read in reads if read.question.of.partition("/")[0] == str(number)]  # fmt: skip
-    if any(one.kind == "content" for one in of):
-        return None
-    tensors = {one.name for one in of if one.kind in ("tensor", "shape", "dtype")}
-    epochs = {one.of.partition("/")[2] for one in of if "/" in one.of}
-    is_all = any(one.kind == "epochs" for one in of)
-    return tensors | {f"epoch {one}" for one in epochs} | ({"epoch"} if is_all else set())  # fmt: skip
+def _other_inputs(then: Sequence[InputRecord], now: Sequence[InputRecord]) -> Cause:
+    before, after = [one.label for one in then], [one.label for one in now]
+    new = [one for one in after if one not in before]
+    gone = [one for one in before if one not in after]
+    counted = f"{len(now)} inputs; the nearest entry has {len(then)}"
+    which = ((new, "new"), (gone, "gone"))
+    said = [f"{_some('input', some)} {_is(some)} {how}" for some, how in which if some]
+    what = ": ".join([counted, *([" and ".join(said)] if said else [])])
+    lines = [f"- {one}" for one in gone] + [f"+ {one}" for one in new]
+    return Cause("input", what, "\n".join(lines))
 
 
-def _part_changes(then: Any, now: dict[str, str], read: set[str] | None) -> list[str]:
-    if not isinstance(then, dict):
-        return []
-
-    def counts(name: str) -> bool:
-        return read is None or name in read or name.partition(" ")[0] in read
-
-    both = sorted(now.keys() & then.keys())
-    lines = [f"changed: {n}" for n in both if now[n] != then[n] and counts(n)]
-    lines += [f"new: {n}" for n in sorted(now.keys() - then.keys()) if counts(n)]
-    return lines + [f"gone: {n}" for n in sorted(then.keys() - now.keys()) if counts(n)]
+def _compared(
+    was: InputRecord, is_now: InputRecord, value: Any, store: Store
+) -> _Input:
+    moved = was.label != is_now.label
+    label = is_now.label + (f", which was {was.label}," if moved else "")
+    recorded = store.detail("inputs", was.digest)
+    before = _named(recorded) if isinstance(recorded, dict) else None
+    return _Input(label, _noun(value), before, _named(parts_of(value)))
 
 
-def _others(call: Call, number: int, reads: Sequence[Read] | None) -> Iterator[str]:
-    """What was read of an input and is no part of it: names of tensors, metadata, labels."""
-    for read in reads or ():
-        question = read.question
-        if question.of == str(number) and question.kind in ("names", "has", "metadata", "label"):  # fmt: skip
-            if asked_again(call, question) != read.answer:
-                yield str(question)
+def _named(parts: Mapping[str, str]) -> dict[str, str]:
+    """Parts of an input by what stands behind the noun: of a run, the epoch alone."""
+    return {name.removeprefix("epoch "): digest for name, digest in parts.items()}
+
+
+def _noun(value: Any) -> str:
+    if isinstance(value, Run):
+        return "checkpoint"
+    return "tensor" if isinstance(value, Checkpoint) else "part"
+
+
+def _number_of(read: Read) -> str:
+    return read.question.of.partition("/")[0]
+
+
+def _changed_reads(call: Call, reads: Sequence[Read]) -> list[Anew]:
+    """What was read of the inputs and is otherwise now."""
+    of_inputs = (one for one in reads if one.question.kind != "call" and _number_of(one).isdecimal())  # fmt: skip
+    return [one for one in asked_anew(call, of_inputs) if one.answer != one.read.answer]
+
+
+def _answer_changes(one: _Input, changed: Iterable[Anew]) -> Iterator[Cause]:
+    """What was read of an input and is otherwise now; of a run, checkpoint by checkpoint."""
+    places: dict[str, list[Anew]] = {}
+    for anew in changed:
+        places.setdefault(anew.read.question.of.partition("/")[2], []).append(anew)
+    for epoch, found in places.items():
+        if epoch and epoch not in one.after:
+            continue  # That it is gone says it all.
+        of = f"epoch {epoch} of {one.label}" if epoch else one.label
+        kinds = {anew.read.question.kind for anew in found}
+        if "content" in kinds and not epoch:
+            yield _content_change(one)
+            continue
+        tensors = [anew for anew in found if anew.read.question.kind == "tensor"]
+        if tensors:
+            yield _tensor_change(of, tensors)
+        if kinds & {"epochs", "names"} and not epoch:
+            yield _content_change(one, by_name=True)
+        yield from _word_changes(of, found)
+
+
+def _tensor_change(of: str, tensors: Sequence[Anew]) -> Cause:
+    read = {one.read.question.name: one.read.answer for one in tensors}
+    now = {one.read.question.name: str(one.answer) for one in tensors}
+    before = {name: answer for name, answer in read.items() if answer != ABSENT}
+    after = {name: answer for name, answer in now.items() if answer != ABSENT}
+    return _part_change(of, "tensor", before, after)
+
+
+def _word_changes(of: str, found: Sequence[Anew]) -> Iterator[Cause]:
+    """What is neither a tensor nor follows from one that changed."""
+    tensors = {one.read.question.name for one in found if one.read.question.kind == "tensor"}  # fmt: skip
+    for one in found:
+        question, answer = one.read.question, str(one.answer)
+        if question.kind in ("shape", "dtype", "has"):
+            if question.name not in tensors:
+                diff = value_diff(one.read.answer, answer)
+                yield Cause("input", f"{question} of {of} changed", diff)
+        elif question.kind in ("label", "metadata", "content"):
+            # Of these only digests are known.
+            yield Cause("input", f"{question} of {of} changed")
+
+
+def _content_change(one: _Input, *, by_name: bool = False) -> Cause:
+    """The cause that an input of which everything was read, or every name, is another now."""
+    if one.before is None or one.noun == "part":
+        return Cause("input", f"the content of {one.label} changed")
+    then, now = one.before, one.after
+    before = {name: then[name] for name in then if now.get(name) != then[name]}
+    after = {name: now[name] for name in now if then.get(name) != now[name]}
+    if by_name:
+        both = before.keys() & after.keys()
+        before = {name: before[name] for name in before.keys() - both}
+        after = {name: after[name] for name in after.keys() - both}
+    if not before and not after:
+        return Cause("input", f"the content of {one.label} changed")
+    return _part_change(one.label, one.noun, before, after)
+
+
+def _part_change(
+    of: str, noun: str, before: Mapping[str, str], after: Mapping[str, str]
+) -> Cause:
+    """The cause that some parts of an input changed, came or went; `before` and `after` have their digests."""
+    names = sorted({*before, *after}, key=lambda name: (len(name), name))
+    how = "changed" if before and after else f"{_is(names)} {'gone' if before else 'new'}"  # fmt: skip
+    lines = [f"- {name} {before[name][:SHORT]}" for name in names if name in before]
+    lines += [f"+ {name} {after[name][:SHORT]}" for name in names if name in after]
+    return Cause("input", f"{_some(noun, names)} of {of} {how}", "\n".join(lines))
+
+
+def _some(noun: str, names: Sequence[str]) -> str:
+    """Few things by name, many by number."""
+    if not 0 < len(names) <= _FEW:
+        return f"{len(names)} {noun}s"
+    return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _is(names: Sequence[str]) -> str:
+    return "are" if len(names) > 1 else "is"
 
 
 def _upstream_changes(call: Call, reads: Sequence[Read]) -> Iterator[Cause]:
     """The first call of another analysis that gives something else now; what comes after it may not be asked again."""
-    for read in reads:
-        if read.question.kind != "call":
-            continue
-        nested = asked_again(call, read.question)
-        if not isinstance(nested, Call):
-            return
-        try:
-            found = peek(nested)
-        except ArtifactStoreError as error:
-            yield Cause("upstream", f"{describe(nested)} is corrupt", str(error))
-            return
-        if not isinstance(found, Entry):
-            why = "\n".join(map(str, causes_of_miss(nested)))
-            yield Cause("upstream", f"{describe(nested)} has to be computed first", why)
-            return
-        if found.manifest.told.hex != read.answer:
-            what = f"the output of {describe(nested)} changed"
-            yield Cause("upstream", what, _why_changed(nested, read.answer))
+    for one in asked_anew(call, reads):
+        if one.read.question.kind == "call" and one.answer != one.read.answer:
+            if one.call is not None:
+                yield _upstream_change(one.call, one.read.answer)
             return
 
 
-def _why_changed(nested: Call, told: str) -> str:
+def _upstream_change(nested: Call, told: str) -> Cause:
+    try:
+        found = peek(nested)
+    except ArtifactStoreError as error:
+        return waits(nested, (corrupt(error),))
+    if not isinstance(found, Entry):
+        return waits(nested, causes_of_miss(nested))
     known, _ = nested.store.kin(nested.key, nested.kinship)
-    before = [one for one in known if one.told.hex == told]
-    causes = _own_differences(before[0], nested) if before else ()
-    return "\n".join(map(str, causes))
+    before = next((one for one in known if one.told.hex == told), None)
+    what = f"the output of {describe(nested)} changed"
+    if before is None:
+        return Cause("upstream", what)
+    outputs = before.output[:SHORT], found.manifest.output[:SHORT]
+    because = tuple(_own_differences(before, nested))
+    return Cause("upstream", what, value_diff(*outputs), because)
+
+
+def waits(upstream: Call, because: tuple[Cause, ...]) -> Cause:
+    """The cause of a call that cannot be told before another one is computed."""
+    what = f"{describe(upstream)} has to be computed first"
+    return Cause("upstream", what, because=because)
 
 
 def _declared_changes(then: str, call: Call) -> Iterator[Cause]:
-    now = call.declaration.environment
+    now, name = call.declaration.environment, call.key.analysis
     if then == now:
         return
-    before, after = then.partition(" versions="), now.partition(" versions=")
-    if before[0] == after[0]:
-        what = "a package that the decorator counts has another version"
-        yield Cause("version", what, f"- {before[2]}\n+ {after[2]}")
-    else:
-        what = f"the decorator of {call.key.analysis} declares something else"
-        yield Cause("declaration", what, f"- {then}\n+ {now}")
+    (dims, versions), (dims_now, versions_now) = _declared(then), _declared(now)
+    if dims != dims_now:
+        what = f"the decorator of {name} declares other dims"
+        yield Cause("declaration", what, value_diff(dims, dims_now))
+    if versions.keys() != versions_now.keys():
+        what = f"the decorator of {name} counts other versions"
+        counted = (", ".join(one) or "none" for one in (versions, versions_now))
+        yield Cause("declaration", what, value_diff(*counted))
+    for package in sorted(versions.keys() & versions_now.keys()):
+        was, is_now = versions[package], versions_now[package]
+        if was != is_now:
+            what = f"package {package} is {is_now}; the nearest entry was made with {was}, and {name} counts it"
+            diff = value_diff(f"{package} {was}", f"{package} {is_now}")
+            yield Cause("version", what, diff)
 
 
-def code_changes(then: Any, now: list[dict[str, Any]]) -> Iterator[Cause]:
-    if not isinstance(then, list):
-        yield Cause(
-            "code",
-            "the code it reaches has changed; the old source is no longer recorded",
-        )
-        return
-    before = _by_name(then)
-    after = _by_name(now)
-    found = list(_changed_members(before, after))
-    found += [
-        _cause(after[name], "is reached now, and was not")
-        for name in sorted(after.keys() - before.keys())
-    ]
-    found += [
-        _cause(before[name], "is no longer reached")
-        for name in sorted(before.keys() - after.keys())
-    ]
-    yield from found or [Cause("code", "the same functions are reached in another way")]
-
-
-def _by_name(members: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Members by name; of several with one name (lambdas), each with its number."""
-    named: dict[str, dict[str, Any]] = {}
-    for member in members:
-        name, number = member["name"], 2
-        while name in named:
-            name, number = f"{member['name']} ({number})", number + 1
-        named[name] = member
-    return named
-
-
-def _changed_members(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Cause]:
-    for name in sorted(after.keys() & before.keys()):
-        was, is_now = before[name], after[name]
-        if was["digest"] != is_now["digest"]:
-            line, diff = source_diff(was, is_now)
-            yield Cause("code", f"{name} changed ({is_now['file']}:{line})", diff)
-        yield from _changed_references(name, was, is_now)
-
-
-def _changed_references(
-    name: str, was: dict[str, Any], is_now: dict[str, Any]
-) -> Iterator[Cause]:
-    before = {
-        spelled: (kind, digest, text)
-        for kind, spelled, digest, text in was["references"]
-    }
-    for kind, spelled, digest, text in is_now["references"]:
-        old_kind, old_digest, old_text = before.get(spelled, (kind, digest, text))
-        # Code is numbered within its closure, so its digest may differ where only its neighbours changed.
-        if old_digest != digest and (kind, old_kind) != ("code", "code"):
-            yield Cause(
-                "constant",
-                f"{spelled}, which {name} uses, changed",
-                f"- {old_text}\n+ {text}",
-            )
-        elif old_text != text and (kind, old_kind) == ("code", "code"):
-            yield Cause(
-                "code",
-                f"{spelled}, which {name} uses, is something else",
-                f"- {old_text}\n+ {text}",
-            )
-
-
-def _cause(member: dict[str, Any], what: str) -> Cause:
-    return Cause("code", f"{member['name']} {what} ({member['file']}:{member['line']})")
-
-
-def source_diff(was: dict[str, Any], is_now: dict[str, Any]) -> tuple[int, str]:
-    """The first line of a file that differs, and a unified diff with the line numbers of the files."""
-    old, new = was["source"].splitlines(), is_now["source"].splitlines()
-    names = was["file"], is_now["file"]
-    diff = list(difflib.unified_diff(old, new, *names, lineterm="", n=1))
-    changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    first = next((start for tag, _, _, start, _ in changes if tag != "equal"), 0)
-    shifted = [_shifted(line, was["line"] - 1, is_now["line"] - 1) for line in diff[2:]]
-    return is_now["line"] + first, "\n".join(shifted)
-
-
-def _shifted(line: str, old: int, new: int) -> str:
-    found = HUNK.match(line)
-    if found is None:
-        return line
-    start, length, new_start, new_length = found.groups(default="")
-    return f"@@ -{int(start) + old}{length} +{int(new_start) + new}{new_length} @@"
+def _declared(environment: str) -> tuple[str, dict[str, str]]:
+    """The dimensions and the counted versions of a declaration in words."""
+    dims, _, versions = environment.rpartition(" versions=")
+    try:
+        return dims.removeprefix("dims="), dict(ast.literal_eval(versions))
+    except (ValueError, SyntaxError, TypeError):
+        return environment, {}  # A stranger wrote it.

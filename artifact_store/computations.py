@@ -6,6 +6,7 @@ call ──► anonymous inputs ──► function ──► arrays ─┐
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,7 +20,9 @@ from artifact_store.calls import Call, inputs_of, paths_of
 from artifact_store.causes import describe
 from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
-from artifact_store.errors import NotKept, UndeclaredCall
+from artifact_store.closures.reach import closure_of
+from artifact_store.digests import Digest
+from artifact_store.errors import ArtifactStoreError, NotKept, UndeclaredCall
 from artifact_store.files import File
 from artifact_store.inputs import (
     PLAIN,
@@ -28,10 +31,10 @@ from artifact_store.inputs import (
     inputs_in,
     place_of_stranger,
 )
-from artifact_store.keys import Key
+from artifact_store.keys import Key, key_told
 from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
-from artifact_store.reads import Question, Recorder, in_text, steps_of
+from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
 from artifact_store.results import arrays_of, returned
 from artifact_store.stores.base import Publication
 
@@ -40,6 +43,9 @@ _computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozen
 
 # The function that is computed now.
 _running: ContextVar[Any] = ContextVar("_running", default=None)
+
+# Who notes in any thread, with the threads that there were when their computations began.
+_open: dict[Recorder, set[threading.Thread]] = {}
 
 # Who notes what the code running now reads.
 _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
@@ -62,9 +68,11 @@ def computing(call: Call) -> Iterator[None]:
 @contextmanager
 def _recording(recorder: Recorder, function: Any) -> Iterator[None]:
     tokens = _recorder.set(recorder), _running.set(function)
+    _open[recorder] = set(threading.enumerate())
     try:
         yield
     finally:
+        del _open[recorder]
         _recorder.reset(tokens[0])
         _running.reset(tokens[1])
 
@@ -81,6 +89,7 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     recorder = Recorder(
         call.closure.calls, is_strict=is_strict(call.declaration.strict)
     )
+    start = call.start
     if call.closure.remembers:
         recorder.untold = "it may remember results of other analyses from before"
     inputs = anonymous(call.arguments.inputs, recorder)
@@ -100,17 +109,25 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
             [path for one in inputs_of(call.arguments) for path in paths_of(one)],
             note,
         )
+        for name in _changed(call, function):
+            note(Impurity(f"changed {name}, which its code uses", "", _KEEP))
     for one in inputs_of(call.arguments):
         if isinstance(one, File):
             # Unlike a checkpoint, which checks at every read, it may have been read by its path.
             one.check_unchanged()
+    if not _starts_at(call, start):
+        recorder.fleeting = "it changed the arguments that it was given"
     arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
     if recorder.fleeting:
         made = returned(arrays, single)
         raise NotKept(describe(call), recorder.fleeting, made, call.key)
-    reads = recorder.reads
-    steps = {} if recorder.untold else steps_of(call.start, reads, call.key.digest.hex)
+    key, steps = call.key, dict[str, Step]()
+    if not recorder.untold:
+        # Of two calls that only labels distinguish, neither takes the place of the other.
+        key = key_told(key, recorder.outside) if recorder.outside else key
+        steps = steps_of(start, recorder.reads, key.digest.hex)
     return Publication(
+        key=key,
         arrays=arrays,
         single=single,
         codec=call.declaration.codec,
@@ -126,18 +143,49 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     )
 
 
+def _starts_at(call: Call, start: Digest) -> bool:
+    """Whether the arguments of a call are what they were."""
+    try:
+        return call.start == start
+    except ArtifactStoreError:
+        return False
+
+
+_KEEP = "What code uses is part of its key, so the next call is another one. Return it, or leave it to functools.cache."
+
+
+def _changed(call: Call, function: Any) -> list[str]:
+    """The constants of a function that are not what they were before it ran."""
+    if call.closure.guard.holds():
+        return []
+    declared = call.declaration
+    try:
+        now = closure_of(function, declared.depends_on, declared.first_party)
+    except ArtifactStoreError:
+        return ["a constant"]
+    after = {
+        (one.name, part.spelled): part for one in now.members for part in one.references
+    }
+    return [
+        part.spelled
+        for one in call.closure.members
+        for part in one.references
+        if after.get((one.name, part.spelled), part).digest != part.digest
+    ]
+
+
 def _watching(call: Call) -> AbstractContextManager[None]:
     """Fail, if the environment asks for that, when the function runs what its closure does not have."""
     if not is_audited():
         return nullcontext()
-    types = closures_of_types(tuple(call.arguments.params.values()))
+    types = closures_of_types([call.arguments.params, call.arguments.inputs])
     ignored = call.arguments.ignored.values()
     closures = [call.closure, *types]
     return audited(call.key.analysis, closures, call.closure.ours, ignored)
 
 
-def recorder_of(call: Call) -> Recorder | None:
-    """Who notes what `call` gives, if a computation makes it: it may do so in a thread, with inputs of its own."""
+def recorder_of(analysis: Any, call: Call) -> Recorder | None:
+    """Who notes what `call` gives, if a computation makes it: it may do so in a thread."""
     recorder = _recorder.get()
     if recorder is not None:
         return recorder
@@ -147,6 +195,21 @@ def recorder_of(call: Call) -> Recorder | None:
                 recorder = getattr(one, "recorder", None)
                 if isinstance(recorder, Recorder):
                     return recorder
+    return _recorder_of_thread(analysis) if _open else None
+
+
+def _recorder_of_thread(analysis: Any) -> Recorder | None:
+    """The recorder of the computation that may have started this thread."""
+    thread = threading.current_thread()
+    able = [
+        one
+        for one, others in list(_open.items())
+        if thread not in others and one.number_of(analysis) is not None
+    ]
+    if len(able) == 1:
+        return able[0]
+    for one in able:
+        one.untold = f"{analysis.__name__} was called in a thread, perhaps by it"
     return None
 
 

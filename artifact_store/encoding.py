@@ -216,6 +216,17 @@ def _descr(dtype: np.dtype[Any]) -> str:
     return str(np.lib.format.dtype_to_descr(dtype))
 
 
+# Kinds of number, of which there is no dtype.
+_ABSTRACT = {
+    np.generic, np.number, np.integer, np.signedinteger, np.unsignedinteger, np.inexact, np.floating,
+    np.complexfloating, np.flexible, np.character,
+}  # fmt: skip
+
+
+def _dtype_name(value: type[np.generic]) -> str:
+    return value.__name__ if value in _ABSTRACT else np.dtype(value).str
+
+
 def _tensor(value: Any, otherwise: Fallback) -> bytes:
     torch = sys.modules["torch"]
     if value.layout is not torch.strided or value.is_quantized or value.is_meta:
@@ -289,7 +300,7 @@ def _by_family(value: Any) -> _Encoder | None:
     if isinstance(value, np.dtype):
         return lambda v, o: _tagged(b"dtype", _item(_descr(v), o))
     if kind is type and issubclass(value, np.generic):
-        return lambda v, o: _tagged(b"dtype", _item(np.dtype(v).str, o))
+        return lambda v, o: _tagged(b"dtype", _item(_dtype_name(v), o))
     return _of_torch(value)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,10 +19,9 @@ from artifact_store.calls import Call, closure_in_words
 from artifact_store.closures.promotion import is_promotion
 from artifact_store.digests import Digest, digest_of
 from artifact_store.encoding import decode, encode
-from artifact_store.inputs import form_of
 from artifact_store.keys import start_of
 from artifact_store.manifests import Manifest
-from artifact_store.params import encode_param, encode_params
+from artifact_store.params import encode_param, encode_params, form_of
 from artifact_store.stores.base import Store
 
 _KIND = "blessings"
@@ -46,10 +46,18 @@ class Blessing(msgspec.Struct, frozen=True):
 def bless(store: Store, analysis: str, was: str, now: str, note: str = "") -> Blessing:
     """State that closure `now` of an analysis gives the same results as `was`."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    blessing = Blessing(analysis, was, now, note, getpass.getuser(), created)
+    blessing = Blessing(analysis, was, now, note, _who(), created)
     others = [one for one in blessings(store, analysis) if one.name != blessing.name]
     _keep(store, analysis, [*others, blessing])
     return blessing
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        # In a container, a user may have no name.
+        return str(os.getuid())
 
 
 def unbless(store: Store, blessing: Blessing) -> None:
@@ -92,13 +100,18 @@ def is_equivalent(manifest: Manifest, call: Call) -> bool:
     )
 
 
-def _blessed(call: Call) -> set[str]:
-    """The closures that are said to be as good as that of `call`, directly or by way of others."""
-    pairs = [{one.was, one.now} for one in blessings(call.store, call.key.analysis)]
-    found = {call.closure.digest.hex}
+def as_good(store: Store, analysis: str, closure: str) -> set[str]:
+    """A closure, and those that are said to be as good, directly or by way of others."""
+    pairs = [{one.was, one.now} for one in blessings(store, analysis)]
+    found = {closure}
     while grown := [one for one in pairs if one & found and not one <= found]:
         found = found.union(*grown)
-    return found - {call.closure.digest.hex}
+    return found
+
+
+def _blessed(call: Call) -> set[str]:
+    own = call.closure.digest.hex
+    return as_good(call.store, call.key.analysis, own) - {own}
 
 
 @dataclass(frozen=True, slots=True)

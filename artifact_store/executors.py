@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
@@ -29,9 +31,16 @@ def each(
     # Here and not above for its weight: most runs have one worker.
     import joblib
 
+    if memory == "shared":
+        function = partial(_run_in, contextvars.copy_context(), function)
     parallel = joblib.Parallel(
         n_jobs=n_jobs,
         return_as="generator_unordered",
         require="sharedmem" if memory == "shared" else None,
     )
     return iter(parallel(joblib.delayed(function)(item) for item in items))
+
+
+def _run_in(context: contextvars.Context, function: Callable[[T], U], item: T) -> U:
+    # A thread begins with no variable set, and a context is entered by one at a time.
+    return context.copy().run(function, item)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, Literal, TypeAlias
 
-from artifact_store.calls import Call, versions_of
-from artifact_store.causes import Cause, causes_of_miss, describe, indented, reads_of
+from artifact_store.calls import Call, inputs_of, parts_of, versions_of
+from artifact_store.causes import (
+    SHORT,
+    Cause,
+    causes_of_miss,
+    corrupt,
+    describe,
+    indented,
+    waits,
+)
+from artifact_store.closures.reach import Closure
+from artifact_store.edits import name_in_words
+from artifact_store.equivalence import blessings
 from artifact_store.errors import ArtifactStoreError
-from artifact_store.manifests import Manifest
+from artifact_store.keys import Key
+from artifact_store.manifests import InputRecord, Manifest
+from artifact_store.reads import Question, Read
 from artifact_store.stores.base import Entry
-from artifact_store.traces import peek
+from artifact_store.traces import asked_anew, peek, reads_of
 
 State: TypeAlias = Literal["hit", "miss", "pending"]
 
@@ -33,6 +46,8 @@ class Explanation:
         What is recorded but not part of the key, and has changed since: versions of installed packages.
     flags
         What the function did that a pure one would not.
+    found
+        How an entry was found that was not computed as this call: what it was computed as, or which statement counts.
     """
 
     call: str
@@ -42,6 +57,7 @@ class Explanation:
     depends_on: tuple[str, ...]
     drift: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
     @property
     def hit(self) -> bool:
@@ -49,10 +65,11 @@ class Explanation:
         return self.state == "hit"
 
     def __str__(self) -> str:
-        lines = [f"{self.call}: {self.state} (key {self.key[:12]})"]
+        lines = [f"{self.call}: {self.state} (key {self.key[:SHORT]})"]
         lines += [str(cause) for cause in self.causes]
         if self.hit:
             lines += [
+                *self.found,
                 "It is the answer because none of this has changed:",
                 *map(indented, self.depends_on),
             ]
@@ -74,8 +91,8 @@ def explain(call: Call) -> Explanation:
     try:
         found = peek(call)
     except ArtifactStoreError as error:
-        corrupt = Cause("corrupt", f"the entry is corrupt: {error}")
-        return Explanation(name, key, "miss", (corrupt,), tuple(_depends_on(call)))
+        bad = corrupt(error)
+        return Explanation(name, key, "miss", (bad,), tuple(_depends_on(call)))
     if isinstance(found, Entry):
         manifest = found.manifest
         return Explanation(
@@ -86,6 +103,7 @@ def explain(call: Call) -> Explanation:
             tuple(_depends_on(call, manifest)),
             tuple(drift_of(manifest, call)),
             manifest.flags,
+            tuple(_found(manifest, call)),
         )
     state: State = "miss" if found is None else "pending"
     causes = causes_of_miss(call) if found is None else (waits_for(found.upstream),)
@@ -94,8 +112,7 @@ def explain(call: Call) -> Explanation:
 
 def waits_for(upstream: Call) -> Cause:
     """The cause of a call that cannot be told before another one is computed."""
-    why = "\n".join(map(str, causes_of_miss(upstream)))
-    return Cause("upstream", f"{describe(upstream)} has to be computed first", why)
+    return waits(upstream, causes_of_miss(upstream))
 
 
 def drift_of(manifest: Manifest, call: Call) -> Iterator[str]:
@@ -106,18 +123,104 @@ def drift_of(manifest: Manifest, call: Call) -> Iterator[str]:
             yield f"{name} {version} then, {now[name]} now"
 
 
+def _found(manifest: Manifest, call: Call) -> Iterator[str]:
+    """How an entry came to stand for `call` that was computed as another one."""
+    first, closure = manifest.first or manifest.key, manifest.provenance.closure
+    if first != call.key.digest.hex:
+        yield f"What it reads is what was read before: it was computed under key {first[:SHORT]}."
+    if closure == call.closure.digest.hex:
+        return
+    stated = [one for one in blessings(call.store, call.key.analysis) if closure in (one.was, one.now)]  # fmt: skip
+    for one in stated:
+        note = f" ({one.note})" if one.note else ""
+        yield f"Its code is another, which {one.who} blessed as the same: {one.name}{note}."
+    if not stated:
+        was = ", ".join(f"{n}={v!r}" for n, v in call.declaration.was.items())
+        yield f"Its code is another, which is the same with was: {was}."
+
+
 def _depends_on(call: Call, manifest: Manifest | None = None) -> Iterator[str]:
-    reads = None if manifest is None else reads_of(manifest, call.store)
-    for one in call.inputs:
-        counts = "" if reads is None else ", of which only what was read counts"
-        yield f"input {one.name}: {one.label} {one.digest[:12]}{counts}"
-    for read in reads or ():
-        yield f"  read {read.question} = {read.answer[:12]}"
+    if manifest is not None:
+        yield from _inputs_read(call, manifest)
+    else:
+        yield from (_input(one) for one in call.inputs)
     for name, record in call.params.items():
         yield f"param {name} = {record.shown}"
     yield f"declared {call.declaration.environment}"
-    for member in call.closure.members:
+    yield from _code(call.closure)
+
+
+def _input(one: InputRecord) -> str:
+    return f"input {one.name}: {one.label} {one.digest[:SHORT]}"
+
+
+def _inputs_read(call: Call, manifest: Manifest) -> Iterator[str]:
+    """Every input and what of it counts, then every result of another analysis."""
+    reads = reads_of(manifest, call.store)
+    values = inputs_of(call.arguments)
+    for number, (one, value) in enumerate(zip(call.inputs, values, strict=True)):
+        if reads is None:
+            lost = "what it read of that is no longer recorded"
+            yield f"{_input(one)}, {'of which all counts' if manifest.reads is None else lost}"
+            parts = parts_of(value).items()
+            yield from (f"  {name} = {digest[:SHORT]}" for name, digest in parts)
+        else:
+            of = [read for read in reads if _place(read.question) == str(number)]
+            yield f"{_input(one)}, of which it read{'' if of else ' nothing'}"
+            yield from (f"  {_line(read)}" for read in of)
+    yield from _results(call, reads or (), set())
+
+
+def _results(call: Call, reads: Iterable[Read], told: set[Key]) -> Iterator[str]:
+    """Every result of another analysis, and below it what that read, once."""
+    for one in asked_anew(call, reads):
+        if one.read.question.kind != "call":
+            continue
+        if one.call is None:
+            yield " = ".join(in_words(one.read))
+            continue
+        answer = one.read.answer[:SHORT]
+        again = ", as above" if one.call.key in told else ""
+        yield f"result of {describe(one.call)} = {answer}{again}"
+        if not again:
+            told.add(one.call.key)
+            yield from (f"  {line}" for line in _read_by(one.call, told))
+
+
+def _read_by(call: Call, told: set[Key]) -> Iterator[str]:
+    try:
+        found = peek(call)
+    except ArtifactStoreError:
+        return  # It is corrupt, or evicted: what it read is no longer known.
+    reads = reads_of(found.manifest, call.store) if isinstance(found, Entry) else None
+    for read in reads or ():
+        if read.question.kind != "call":
+            yield _line(read)
+    yield from _results(call, reads or (), told)
+
+
+def _place(question: Question) -> str:
+    """Which input a question is about; nothing if it is about another analysis."""
+    return "" if question.kind == "call" else question.of.partition("/")[0]
+
+
+def in_words(read: Read) -> tuple[str, str]:
+    """A question and its answer as people see them: of a digest, its beginning."""
+    is_said = read.question.kind in ("shape", "dtype", "has")
+    return str(read.question), read.answer if is_said else read.answer[:SHORT]
+
+
+def _line(read: Read) -> str:
+    question, answer = in_words(read)
+    epoch = read.question.of.partition("/")[2]
+    return f"read {question}{f' of epoch {epoch}' if epoch else ''} = {answer}"
+
+
+def _code(closure: Closure) -> Iterator[str]:
+    for member in closure.members:
         yield f"code {member.name} {member.digest.short} ({member.file}:{member.line})"
         for reference in member.references:
             if reference.kind == "constant":
-                yield f"  constant {reference.spelled} = {reference.shown}"
+                name = name_in_words(reference.spelled, member.source)
+                kind = "" if name.startswith("default ") else "constant "
+                yield f"  {kind}{name} = {reference.shown}"

@@ -1,14 +1,12 @@
 """Inputs: the arguments of a call that are known by what they hold, wherever they stand.
 
-checkpoint, run, file, artifact, or a list or dict of them ──► canonical bytes ──► key
-                                                           └─► *anonymous*, for the function
+checkpoint, run, file, artifact, or a list or dict of them ──► *anonymous*, for the function
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -21,7 +19,7 @@ from artifact_store.anonymity import (
 )
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.encoding import encode, is_plain
-from artifact_store.files import DigestMemo, File
+from artifact_store.files import File
 from artifact_store.reads import Question, Recorder
 from artifact_store.runs import DEFAULT_PATTERN, Run
 
@@ -110,32 +108,6 @@ def anonymous(inputs: Mapping[str, Any], recorder: Recorder) -> dict[str, Any]:
         return one
 
     return {name: mapped(value, change) for name, value in inputs.items()}
-
-
-def form_of(inputs: Mapping[str, Any]) -> bytes:
-    """Canonical bytes of inputs but for what they hold: how many there are, of which kinds, and where."""
-    return encode(
-        sorted(inputs.items()),
-        lambda one: type(one).__name__.encode() if is_input(one) else None,
-    )
-
-
-def encode_inputs(inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
-    """Canonical bytes of inputs: the digest of what each holds."""
-    if len(inputs) == 1:
-        # As nearly all analyses are called, and on the way to every hit.
-        ((name, one),) = inputs.items()
-        if is_input(one):
-            return _encoded_input(name, bytes(one.identify(memo)))
-    return encode(
-        sorted(inputs.items()),
-        lambda one: bytes(one.identify(memo)) if is_input(one) else None,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _encoded_input(name: str, digest: bytes) -> bytes:
-    return encode([(name, object())], lambda one: digest)
 
 
 def as_passed(

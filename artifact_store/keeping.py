@@ -28,8 +28,14 @@ def reuse(call: Call) -> Entry | None:
     found = follow(call, _materialized)
     if not isinstance(found, Entry):
         return None
+    return adopt(call, found)
+
+
+def adopt(call: Call, found: Entry) -> Entry:
+    """An entry of another key as that of `call`; in the store too, if that can be written."""
     entry = as_of(call, found)
-    call.store.adopt(entry, call.label, call.kinship)
+    if entry is not found:
+        call.store.adopt(entry, call.label, call.kinship)
     return entry
 
 
@@ -61,11 +67,11 @@ def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
 def publish(call: Call, publication: Publication) -> Entry:
     """Keep a result; if that fails, the error carries the result."""
     try:
-        entry = call.store.publish(call.key, publication)
+        made = call.store.publish(publication.key or call.key, publication)
     except OSError as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(
             describe(call), call.store.location, str(error), result, call.key
         ) from error
-    emit(Published(call.key, publication.provenance.seconds, entry.manifest.nbytes))
-    return entry
+    emit(Published(call.key, publication.provenance.seconds, made.manifest.nbytes))
+    return adopt(call, made)

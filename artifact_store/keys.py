@@ -7,9 +7,12 @@ its key may still be found by its reads; those begin at its *start*.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from artifact_store.digests import Digest, digest_of
+from artifact_store.reads import Read, after
 
 # Part of every key: raise it when the meaning of a key changes, and say so in the changelog under *Keys*.
 KEY_FORMAT = b"2"
@@ -37,6 +40,11 @@ def key_of(analysis: str, closure: Digest, params: bytes, inputs: bytes) -> Key:
     """
     parts = (KEY_FORMAT, analysis.encode(), bytes(closure), params, inputs)
     return Key(analysis, digest_of("key", *parts))
+
+
+def key_told(key: Key, reads: Iterable[Read]) -> Key:
+    """The key of a result that also depends on `reads`, which `key` does not tell."""
+    return Key(key.analysis, after(key.digest, reads))
 
 
 def start_of(

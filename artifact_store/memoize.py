@@ -19,6 +19,7 @@ from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
+from artifact_store.closures.caches import forget_stale
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
 from artifact_store.computations import (
     compute,
@@ -38,10 +39,9 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Hit, Miss, emit
 from artifact_store.explain import Explanation, explain
-from artifact_store.inputs import encode_inputs
 from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
 from artifact_store.keys import Key, key_of
-from artifact_store.params import encode_params
+from artifact_store.params import encode_inputs, encode_params
 from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.signatures import Signature
@@ -137,7 +137,7 @@ class Analysis(Generic[P, R]):
 
     def _told(self, call: Call, act: Callable[[], A]) -> A:
         """What `act` gives; if a computation makes this call, it is noted there."""
-        recorder = recorder_of(call)
+        recorder = recorder_of(self, call)
         if recorder is None:
             return act()
         with noting(recorder, self, call) as note:
@@ -158,11 +158,11 @@ class Analysis(Generic[P, R]):
         """Compute it again whatever is stored, keep that, and say whether it changed."""
         call = self.call(*args, **kwargs)
         with computing(call):
-            before = find_sound(call)
+            before = stored(call)
             after = self._told(
                 call, lambda: Artifact(publish(call, compute(call, self._function)))
             )
-        return Recomputation(after, None if before is None else Artifact(before))
+        return Recomputation(after, before)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call."""
@@ -209,12 +209,13 @@ class Analysis(Generic[P, R]):
     @property
     def closure(self) -> Closure:
         """The first-party code and constants it can reach as they are now, up to the analyses that it calls."""
-        if self._last_closure is None or not self._last_closure.guard.holds():
-            declared = self.declaration
-            self._last_closure = closure_of(
-                self._function, declared.depends_on, declared.first_party
-            )
-        return self._last_closure
+        last, declared = self._last_closure, self.declaration
+        if last is not None and last.guard.holds():
+            return last
+        closure = closure_of(self._function, declared.depends_on, declared.first_party)
+        forget_stale(closure, declared.first_party)
+        self._last_closure = closure
+        return closure
 
     @property
     def whole(self) -> Digest:

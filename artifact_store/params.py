@@ -1,4 +1,4 @@
-"""Params: the arguments of a call that are plain values, in canonical bytes.
+"""Arguments in canonical bytes: values by what they are, inputs by the digest of what they hold.
 
 value ──► its content, and the code of the types in it that its author wrote
 """
@@ -6,7 +6,7 @@ value ──► its content, and the code of the types in it that its author wro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 from artifact_store.closures.reach import Closure, closure_of, whole_of
 from artifact_store.encoding import encode
 from artifact_store.errors import Unencodable, UnencodableParam
-from artifact_store.inputs import PLAIN
+from artifact_store.files import DigestMemo
+from artifact_store.inputs import PLAIN, is_input
 
 
 def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
@@ -38,36 +39,58 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
 _encoded_name = lru_cache(maxsize=4096)(encode)
 
 
+def encode_inputs(inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
+    """Canonical bytes of inputs: the digest of what each holds."""
+    if len(inputs) == 1:
+        # As nearly all analyses are called, and on the way to every hit.
+        ((name, one),) = inputs.items()
+        if is_input(one):
+            return _encoded_input(name, bytes(one.identify(memo)))
+    return _with_code(sorted(inputs.items()), lambda one: bytes(one.identify(memo)))
+
+
+@lru_cache(maxsize=4096)
+def _encoded_input(name: str, digest: bytes) -> bytes:
+    return encode([(name, object())], lambda one: digest)
+
+
+def form_of(inputs: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of inputs but for what they hold: how many there are, of which kinds, and where."""
+    return _with_code(sorted(inputs.items()), lambda one: type(one).__name__.encode())
+
+
 def encode_param(value: Any) -> bytes:
     """Canonical bytes of one param: its content, and the code of the types that its author wrote."""
-    if type(value) in PLAIN:
-        return encode(value)
-    return encode(value) + b"".join(map(_code_of, _types_in(value)))
+    return encode(value) if type(value) in PLAIN else _with_code(value)
 
 
-def _types_in(value: Any) -> Iterator[type]:
-    """The types in a value that have methods of their own: enums, dataclasses, named tuples."""
-    kind = type(value)
-    if kind is dict:
-        parts = [one for pair in value.items() for one in pair]
-    elif isinstance(value, Enum):
-        yield kind
-        parts = [value.value]
-    elif dataclasses.is_dataclass(kind):
-        yield kind
-        parts = [getattr(value, one.name) for one in dataclasses.fields(kind)]
-    elif isinstance(value, list | tuple | set | frozenset):
-        if hasattr(kind, "_fields"):
-            yield kind
-        parts = (
-            sorted(value, key=encode)
-            if isinstance(value, set | frozenset)
-            else list(value)
-        )
-    else:
-        parts = []
-    for part in parts:
-        yield from _types_in(part)
+def _with_code(value: Any, of_input: Callable[[Any], bytes] = bytes) -> bytes:
+    types = dict[type, None]()
+    encoded = encode(value, _noting(types, of_input))
+    return encoded + b"".join(map(_code_of, types))
+
+
+def _noting(
+    types: dict[type, None], of_input: Callable[[Any], bytes] = bytes
+) -> Callable[[Any], bytes | None]:
+    """The fallback of `encode` that knows inputs, and notes the types whose values have methods that someone wrote."""
+
+    def note(one: Any) -> bytes | None:
+        if is_input(one):
+            return of_input(one)
+        if _is_written(type(one)):
+            types[type(one)] = None
+        return None
+
+    return note
+
+
+def _is_written(kind: type) -> bool:
+    return (
+        issubclass(kind, Enum)
+        or dataclasses.is_dataclass(kind)
+        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+    )
 
 
 # A memo that asks each closure whether it still holds, so it decides nothing.
@@ -75,8 +98,10 @@ _closures: WeakKeyDictionary[type, Closure] = WeakKeyDictionary()
 
 
 def closures_of_types(value: Any) -> list[Closure]:
-    """The code that comes with a param: of the types in it that its author wrote."""
-    return [_closure_of_type(kind) for kind in _types_in(value)]
+    """The code that comes with an argument: of the types in it that its author wrote."""
+    types = dict[type, None]()
+    encode(value, _noting(types, lambda one: b""))
+    return list(map(_closure_of_type, types))
 
 
 def _code_of(kind: type) -> bytes:

@@ -387,6 +387,8 @@ def analysis_named(name: str) -> Analysis[..., Any]:
     """The analysis `module:function`, or the one that is offered under this name."""
     module, colon, function = name.partition(":")
     if colon:
+        if not all(map(str.isidentifier, module.split("."))):
+            raise NotAnAnalysis(name, "what stands before the colon names no module")
         return _checked(named(module, function), name)
     for point in _points():
         if point.name == name:

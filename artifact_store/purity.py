@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from artifact_store.closures.origins import FirstParty, _is_installed
+from artifact_store.closures.origins import FirstParty, is_installed
 from artifact_store.errors import BadSetting, ImpureRead
 from artifact_store.layout import HIDDEN
 
@@ -197,6 +197,7 @@ _HEARD = frozenset(_PATHS | _ACTS.keys())
 
 # As much part of the machine as its compiled libraries, of which nobody reports what they read.
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/share/", "/usr/lib/")
+_SHARED_MEMORY = "/dev/shm/"
 _CODE = (".py", ".pyc")
 # What an import reads is code, and what looks for installed packages finds those alone.
 _IMPORTING = ("<frozen importlib", "<frozen zipimport", metadata.__file__)
@@ -269,8 +270,8 @@ class _Watch:
             or _is_within(path, self.readable | self.made)
             or f"/{HIDDEN}/" in f"{path}/"
             or path.endswith(_CODE)
-            or path.startswith(_SYSTEM)
-            or _is_installed(path)
+            or (path.startswith(_SYSTEM) and not path.startswith(_SHARED_MEMORY))
+            or is_installed(path)
             or _is_within(os.path.realpath(path), self._really_readable)
         )
 

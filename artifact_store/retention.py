@@ -32,20 +32,23 @@ class Leftover:
 
 
 def is_stale(
-    manifest: Manifest, closure: str, environment: str, contents: Mapping[str, str]
+    manifest: Manifest,
+    closures: Collection[str],
+    environment: str,
+    contents: Mapping[str, str],
 ) -> bool:
-    """Whether no call would find this entry today, whatever its params.
+    """Whether an entry is of other code than today's, or of an input that has been replaced.
 
     Parameters
     ----------
-    closure, environment
-        Of the analysis as it is now: the digest of its code, and what its decorator adds.
+    closures, environment
+        Of the analysis as it is now: the digests of its code and of what is as good, and what its decorator adds.
     contents
         The digest of each input that the store is for and that is known to be there now, by label.
     """
     then = manifest.provenance
     return (
-        then.closure != closure
+        then.closure not in closures
         or then.environment != environment
         # The first decides where an entry is kept; others may be of other runs, where equal labels mean nothing.
         or any(

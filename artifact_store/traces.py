@@ -24,8 +24,8 @@ from artifact_store.errors import ArtifactStoreError
 from artifact_store.inputs import stranger_at
 from artifact_store.keys import Key
 from artifact_store.manifests import Manifest
-from artifact_store.reads import ABSENT, Found, Question, Read, Step, after, from_text
-from artifact_store.stores.base import Entry
+from artifact_store.reads import ABSENT, Found, Question, Read, after, from_text
+from artifact_store.stores.base import Entry, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,17 @@ def reached(call: Call) -> Iterator[Key]:
 
 
 def _ends(call: Call, upstream: Upstream) -> Iterator[tuple[Digest, Found | Pending]]:
-    """Where the reads of `call` lead: one end, unless computations branched on what they had read."""
+    """Where the reads of `call` lead: one end of each start, unless computations branched on what they had read."""
+    for start in starts_of(call):
+        yield from _ends_from(start, call, upstream)
+
+
+def _ends_from(
+    start: Digest, call: Call, upstream: Upstream
+) -> Iterator[tuple[Digest, Found | Pending]]:
     inputs, results = inputs_of(call.arguments), dict[int, Artifact]()
-    ahead = [(one, 0, step) for one in starts_of(call) for step in _steps(call, one)]
+    # The newest step is taken first.
+    ahead = [(start, 0, step) for step in call.store.steps(start)]
     while ahead:
         node, count, step = ahead.pop()
         if isinstance(step, Found):
@@ -105,7 +113,7 @@ def _ends(call: Call, upstream: Upstream) -> Iterator[tuple[Digest, Found | Pend
             told = [_told(one, inputs, results) for one in step.questions]
         reads = list(map(Read, step.questions, told))
         then = after(node, reads)
-        ahead += [(then, count + len(reads), one) for one in _steps(call, then)]
+        ahead += [(then, count + len(reads), one) for one in call.store.steps(then)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +163,6 @@ def as_of(call: Call, found: Entry) -> Entry:
         first=made.first or made.key,
     )
     return Entry(call.key, manifest, found.directory, found.files)
-
-
-def asked_again(call: Call, question: Question) -> Any:
-    """The answer of today to a question about the inputs of `call`; the call, if it is one of another analysis."""
-    inputs = inputs_of(call.arguments)
-    if question.kind != "call":
-        return _told(question, inputs, {})
-    return _answer(call, question, inputs, {}, lambda analysis, nested: nested)
-
-
-def _steps(call: Call, node: Digest) -> Iterator[Step]:
-    """What computations did next: one thing, unless they branched on what they had read."""
-    return reversed(call.store.steps(node))
 
 
 def _found(call: Call, node: Digest, step: Found) -> Entry | None:
@@ -233,12 +228,22 @@ def _stands(manifest: Manifest, call: Call) -> bool:
     if manifest.provenance.closure != call.closure.digest.hex:
         if not is_equivalent(manifest, call):
             return False
-    return all(_is_as_told(read, call) for read in manifest.outside)
+    outside = manifest.outside
+    if any(map(_passes_on, outside)):
+        # What another analysis was given then has to be asked for first.
+        outside = reads_of(manifest, call.store) or outside
+    return all(one.answer == one.read.answer for one in asked_anew(call, outside))
 
 
-def _is_as_told(read: Read, call: Call) -> bool:
-    answer = asked_again(call, read.question)
-    if isinstance(answer, Call):
-        found = peek(answer)
-        answer = found.manifest.told.hex if isinstance(found, Entry) else None
-    return bool(answer == read.answer)
+def _passes_on(read: Read) -> bool:
+    return read.question.kind == "call" and b"@" in from_text(read.question.given)
+
+
+def reads_of(manifest: Manifest, store: Store) -> tuple[Read, ...] | None:
+    """What an entry depends on of its inputs; `None` for all of them."""
+    if manifest.reads is None:
+        return None
+    for step in store.steps(Digest("blake3", manifest.reads)):
+        if isinstance(step, Found):
+            return step.reads
+    return None

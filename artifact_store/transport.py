@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import sys
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -15,7 +16,8 @@ _PACKING: ContextVar[bool] = ContextVar("_PACKING", default=False)
 def is_found_by_name(one: Any) -> bool:
     """Whether another process finds an analysis by the module and name of its function."""
     module, name = address_of(one)
-    return module not in _MAIN and named(module, name) is one
+    is_importable = module in sys.modules and module not in _MAIN
+    return is_importable and named(module, name) is one
 
 
 def address_of(one: Any) -> tuple[str, str]:

@@ -12,10 +12,10 @@ import pytest
 from conftest import WriteCheckpoint, WriteModule
 from safetensors.numpy import save_file
 
-from artifact_store.causes import reads_of
 from artifact_store.errors import NotStored
 from artifact_store.events import Event, Published
 from artifact_store.memoize import Analysis
+from artifact_store.traces import reads_of
 
 HEAD = """\
 from __future__ import annotations

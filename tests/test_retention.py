@@ -67,17 +67,17 @@ def test_an_entry_of_todays_code_and_content_is_not_stale(store: Store) -> None:
     then = of(store, "same").provenance
     contents = {"checkpoint_epoch_00500": then.inputs[0].digest, "another": "f" * 64}
 
-    assert not is_stale(of(store, "same"), then.closure, then.environment, contents)
-    assert not is_stale(of(store, "same"), then.closure, then.environment, {})
+    assert not is_stale(of(store, "same"), {then.closure}, then.environment, contents)
+    assert not is_stale(of(store, "same"), {then.closure}, then.environment, {})
 
 
 def test_other_code_declaration_or_content_makes_it_stale(store: Store) -> None:
     then = of(store, "same").provenance
     replaced = {"checkpoint_epoch_00500": "f" * 64}
 
-    assert is_stale(of(store, "same"), "f" * 64, then.environment, {})
-    assert is_stale(of(store, "same"), then.closure, "dims={'w': ('a',)}", {})
-    assert is_stale(of(store, "same"), then.closure, then.environment, replaced)
+    assert is_stale(of(store, "same"), {"f" * 64}, then.environment, {})
+    assert is_stale(of(store, "same"), {then.closure}, "dims={'w': ('a',)}", {})
+    assert is_stale(of(store, "same"), {then.closure}, then.environment, replaced)
 
 
 def test_only_the_first_input_is_looked_for_by_its_label(store: Store) -> None:
@@ -89,7 +89,7 @@ def test_only_the_first_input_is_looked_for_by_its_label(store: Store) -> None:
     of_two_runs = msgspec.structs.replace(manifest, provenance=both)
     contents = {first.label: first.digest}
 
-    assert not is_stale(of_two_runs, then.closure, then.environment, contents)
+    assert not is_stale(of_two_runs, {then.closure}, then.environment, contents)
 
 
 def orphaned(store: Store, seconds: float = GRACE_SECONDS + 60) -> Path:

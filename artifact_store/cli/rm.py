@@ -23,6 +23,7 @@ from artifact_store.cli.printing import (
     size,
     table,
 )
+from artifact_store.equivalence import as_good
 from artifact_store.keys import Key
 from artifact_store.layout import home_of_run
 from artifact_store.lookup import key_of
@@ -49,7 +50,9 @@ def add_to(verbs: Verbs) -> None:
     add("--analysis", action="extend", type=split_names, metavar="NAME,...", help=mine)
     add("--all", action="store_true", help="if no analysis is named: of every analysis")
     add("--epoch", type=int, metavar="N", help="only of this checkpoint of RUN")
-    stale = "only what no call would find today: of other code, or of replaced input"
+    stale = (
+        "only what is of other code than today's, or of a checkpoint that was replaced"
+    )
     add("--stale", action="store_true", help=stale)
     nothing = "what is left over: data that no entry names, and what was set aside"
     add("--leftovers", action="store_true", help=nothing)
@@ -140,13 +143,16 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
 
 def _today(
     arguments: argparse.Namespace, store: Store
-) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+) -> tuple[dict[str, tuple[set[str], str]], dict[str, str]]:
     """Code and declaration of each analysis, and the content of each checkpoint, as they are now."""
     import_from_here()
     names, run = arguments.analysis, run_at(arguments.run)
     analyses = [analysis_named(name) for name in names] if names else offered()
     now = {
-        one.__name__: (one.closure.digest.hex, one.declaration.environment)
+        one.__name__: (
+            as_good(store, one.__name__, one.closure.digest.hex),
+            one.declaration.environment,
+        )
         for one in analyses
     }
     if not _is_of(store, run):

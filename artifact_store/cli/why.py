@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from artifact_store.causes import SHORT, Cause
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.cli.arguments import (
     Verbs,
@@ -21,6 +22,9 @@ from artifact_store.explain import Explanation
 from artifact_store.memoize import Analysis
 from artifact_store.pipeline import analysis_named
 from artifact_store.runs import Run
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
@@ -86,20 +90,29 @@ def _input(
 
 def _print(found: Explanation) -> None:
     verdict = (found.state, "green" if found.hit else "yellow")
-    out(text((found.call, "bold"), ": ", verdict, (f"  key {found.key[:12]}", "dim")))
+    blocks = [text((found.call, "bold"), ": ", verdict, (f"  key {found.key[:SHORT]}", "dim"))]  # fmt: skip
     for cause in found.causes:
-        out("", text(near(cause.what)))
-        for words in cause.detail.splitlines():
-            out(line("  ", (words, _DIFF_STYLES.get(words[:1], "dim"))))
+        blocks += [text(""), *_lines(cause)]
     if found.hit:
-        out("", "It is the answer because none of this has changed:")
-        out(*(line("  ", near(one)) for one in found.depends_on))
-    out(*_drift(found))
-    out(*(text(("not pure: ", "red"), near(one)) for one in found.flags))
+        blocks += [text(""), *map(text, found.found)]
+        blocks.append(text("It is the answer because none of this has changed:"))
+        blocks += (line("  ", near(one)) for one in found.depends_on)
+    blocks += _beside("drift", "which is not part of the key", found.drift)
+    blocks += _beside("not pure", "when it was computed", found.flags)
+    out(*blocks)
 
 
-def _drift(found: Explanation) -> Iterator[Any]:
-    if found.drift:
+def _lines(cause: Cause, indent: str = "") -> Iterator[Text]:
+    yield line(indent, near(cause.what))
+    for words in cause.detail.splitlines():
+        yield line(f"{indent}  ", (near(words), _DIFF_STYLES.get(words[:1], "dim")))
+    for deeper in cause.because:
+        yield from _lines(deeper, f"{indent}  ")
+
+
+def _beside(what: str, when: str, facts: Sequence[str]) -> Iterator[Text]:
+    """What there is to say beside the verdict."""
+    if facts:
         yield text("")
-        yield text(("drift", "cyan"), ", which is not part of the key:")
-        yield from (text("  ", one) for one in found.drift)
+        yield text((what, "red" if what == "not pure" else "cyan"), f", {when}:")
+        yield from (line("  ", near(one)) for one in facts)

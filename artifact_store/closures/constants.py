@@ -34,10 +34,10 @@ DECLARE = (
     "Declare what decides the result: @analysis(depends_on=(function, value, ...))."
 )
 NAME_OR_DECLARE = f"Name what is used, as in module.function. Or: {DECLARE}"
-_MAKE_PLAIN = (
-    "Make it of plain values (of a path, File(path) is the content and str(path) the name), "
-    f"or build it inside the function. Or: {DECLARE}"
-)  # fmt: skip
+MAKE_PLAIN = (
+    "Make it of plain values (of a path, File(path) is the content and str(path) the name), or build it inside "
+    "the function. Or declare values that decide as it does: @analysis(depends_on=(value, ...))."
+)
 
 
 class Book(Protocol):
@@ -49,7 +49,7 @@ class Book(Protocol):
     def external(self, module: str, name: str) -> bytes: ...
     def analysis(self, analysis: Any) -> int: ...
     def unresolved(self, place: str, what: str, advice: str) -> bytes: ...
-    def remembers(self, function: Any) -> None: ...
+    def remembers(self, cache: Any) -> None: ...
 
 
 def is_analysis(value: Any) -> bool:
@@ -123,7 +123,8 @@ class Describer:
         # Made by an installed package at run time, as decorators do: what it is, and what it was made with.
         module = str(value.__globals__.get("__name__"))
         code = self._external(module, value.__code__.co_qualname)
-        held = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        held = [(name, cell.cell_contents) for name, cell in cells if _is_set(cell)]
         kept = vars(value).get("__wrapped__")
         return self._made_of(
             "function", [code, kept, *held, value.__defaults__, value.__kwdefaults__]
@@ -132,7 +133,7 @@ class Describer:
     def _of_a_library(self, value: Any) -> bytes | None:
         """An instance of an installed class; `None` if it has an encoding."""
         if isinstance(value, functools.cached_property):
-            self.book.remembers(value.func)
+            self.book.remembers(value)
         for kind, parts in _WRAPPERS.items():
             if isinstance(value, kind):
                 return self._parts(kind.__name__, parts(value))
@@ -175,7 +176,7 @@ class Describer:
         if type(value) is object:
             return kind
         if isinstance(value, functools._lru_cache_wrapper):
-            self.book.remembers(value.__wrapped__)
+            self.book.remembers(value)
             made_with = value.cache_parameters()
             return self._parts("wrapper", [kind, made_with, value.__wrapped__])
         # What was traced keeps the branches and constants of that moment, out of sight.
@@ -238,7 +239,7 @@ class Describer:
 
     def _opaque(self, kind: str) -> bytes:
         return self._unresolved(
-            f"holds a {kind}, whose content is not known", _MAKE_PLAIN
+            f"holds a {kind}, whose content is not known", MAKE_PLAIN
         )
 
     def _unresolved(self, problem: str, advice: str) -> bytes:
@@ -331,7 +332,4 @@ def _by_name(registered: tuple[type, Any]) -> tuple[str, str]:
 
 
 def _is_set(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
+    return cell != types.CellType()

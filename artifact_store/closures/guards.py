@@ -38,6 +38,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.codes: list[CodeType] = []
+        self.caches: list[Any] = []
         self._checks = Checks()
         self._watched: dict[int, Any] = {}
 

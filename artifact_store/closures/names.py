@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Chain: TypeAlias = tuple[str, ...]
 
@@ -90,6 +90,18 @@ def global_names(code: CodeType) -> frozenset[str]:
 def is_for_type_checkers(statement: object) -> bool:
     """Whether a statement is `if TYPE_CHECKING:`, whose body never runs."""
     return isinstance(statement, ast.If) and chain_of(statement.test) in _TYPE_CHECKING
+
+
+def calls_parameter(function: Any) -> bool:
+    """Whether a function calls one of its parameters, or an attribute of `self`."""
+    names = {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+    called = [
+        chain_of(one.func) for one in ast.walk(function) if isinstance(one, ast.Call)
+    ]
+    return any(
+        chain and chain[0] in names and (len(chain) == 1 or chain[0] == "self")
+        for chain in called
+    )
 
 
 def chain_of(node: ast.AST) -> Chain | None:

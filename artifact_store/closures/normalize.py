@@ -2,14 +2,16 @@
 
 Comments, formatting, quotes and parentheses are not in the tree to begin with.
 Docstrings, positions, annotations that are never evaluated and imports (which
-count as what they bind) are left out here. The dump is our own because
+count as what they bind; and where, if not once and for all) are left out here. The dump is our own because
 `ast.dump` changes with the minor version of Python.
 """
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from artifact_store.closures.names import is_for_type_checkers
 from artifact_store.encoding import encode
@@ -33,6 +35,7 @@ class _Canonical:
     def __init__(self, lazy_annotations: bool) -> None:
         self._lazy = lazy_annotations
         self._in_function = False
+        self._telling_imports: frozenset[ast.AST] = frozenset()
 
     def of(self, node: ast.AST) -> bytes:
         if isinstance(node, ast.AnnAssign) and self._in_function and node.value:
@@ -46,6 +49,8 @@ class _Canonical:
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             return self._node(node)
         outside, self._in_function = self._in_function, isinstance(node, FUNCTIONS)
+        if self._in_function:
+            self._telling_imports |= _telling_imports(node)
         try:
             return self._node(node)
         finally:
@@ -81,6 +86,8 @@ class _Canonical:
         for node in nodes:
             if isinstance(node, ast.If) and is_for_type_checkers(node):
                 yield from self._telling(node.orelse)
+            elif node in self._telling_imports:
+                yield ast.Import([ast.alias(one) for one in sorted(_bound_by(node))])
             elif not (
                 isinstance(node, _SILENT)
                 or _is_bare_constant(node)
@@ -92,6 +99,53 @@ class _Canonical:
         return (
             isinstance(node, ast.AnnAssign) and self._in_function and node.value is None
         )
+
+
+def _telling_imports(function: ast.AST) -> frozenset[ast.AST]:
+    """The imports in a function whose place decides: not at once and for all, or of a name that has other meanings."""
+    nodes = list(ast.walk(function))
+    imports = [one for one in nodes if isinstance(one, ast.Import | ast.ImportFrom)]
+    if not imports:
+        return frozenset()
+    used = {
+        one.id
+        for one in nodes
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)
+    }
+    bound = Counter(name for one in nodes for name in _bound_by(one))
+    at_once = {
+        one for each in nodes if isinstance(each, FUNCTIONS) for one in _body(each)
+    }
+    return frozenset(
+        one
+        for one in imports
+        if (names := _bound_by(one) & used)
+        and (one not in at_once or any(bound[name] > 1 for name in names))
+    )
+
+
+def _body(function: Any) -> list[ast.AST]:
+    return function.body if isinstance(function.body, list) else []
+
+
+def _bound_by(node: Any) -> set[str]:
+    """The names that a node binds by itself."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return {one.asname or one.name.partition(".")[0] for one in node.names}
+        case ast.Name(ctx=ast.Store() | ast.Del()):
+            return {node.id}
+        case ast.arg():
+            return {node.arg}
+        case (
+            ast.FunctionDef()
+            | ast.AsyncFunctionDef()
+            | ast.ClassDef()
+            | ast.ExceptHandler()
+        ):
+            return {node.name} if node.name else set()
+        case _:
+            return set()
 
 
 def _annotation(node: ast.AST) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class FirstParty:
         if package in self.own:
             return True
         is_foreign = package == OURSELVES or package in self.foreign
-        return not (is_foreign or _is_installed(file))
+        return not (is_foreign or is_installed(file))
 
 
 def first_party(package: str, declared: Iterable[str] = ()) -> FirstParty:
@@ -167,7 +167,8 @@ def _setting(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 @lru_cache(maxsize=4096)
-def _is_installed(file: str) -> bool:
+def is_installed(file: str) -> bool:
+    """Whether a file came with an installed package."""
     # Its folder and not the file itself is followed: an installer may link single files to where it downloads them.
     folder = os.path.realpath(os.path.dirname(file)) + os.sep
     return (

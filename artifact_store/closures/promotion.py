@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from artifact_store.closures.names import chain_of
@@ -36,9 +36,10 @@ def is_promotion(
         old, new = _definition(before[0]), _definition(now[0])
     except SyntaxError:
         return False
-    if any(name in was and not is_read for name, is_read in _names(new)):
-        return False  # It is given another value on the way.
     _without_parameters(new, was)
+    gone = {chain[0] for chain in _constants(before[0], was)}
+    if _binds(new, was) or _binds(old, gone):
+        return False  # It is given another value on the way, or means something else in a function within.
     known = _constants(now[0], was) | {(name,): value for name, value in was.items()}
     return _form(old, _constants(before[0], was)) == _form(new, known)
 
@@ -70,7 +71,7 @@ def _constants(member: dict[str, Any], was: Mapping[str, Any]) -> dict[Any, Any]
 
 
 def _definition(member: dict[str, Any]) -> ast.AST:
-    (node,) = ast.parse(textwrap.dedent(member["source"])).body
+    node = next(iter(ast.parse(textwrap.dedent(member["source"])).body), None)
     if not isinstance(node, ast.FunctionDef):
         raise SyntaxError("not a plain function")
     # Decorators below ours are references, and so is what ours declares.
@@ -78,12 +79,17 @@ def _definition(member: dict[str, Any]) -> ast.AST:
     return node
 
 
-def _names(node: ast.AST) -> list[tuple[str, bool]]:
-    return [
-        (one.id, isinstance(one.ctx, ast.Load))
+def _binds(node: ast.AST, names: Collection[str]) -> bool:
+    """Whether any of `names` is bound in a function, in whatever way."""
+    return any(
+        name in names
         for one in ast.walk(node)
-        if isinstance(one, ast.Name)
-    ]
+        if not isinstance(one, ast.Attribute | ast.Constant | ast.keyword)
+        and not (isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load))
+        for _, field in ast.iter_fields(one)
+        for name in (field if isinstance(field, list) else [field])
+        if isinstance(name, str)
+    )
 
 
 def _without_parameters(node: Any, was: Mapping[str, Any]) -> None:

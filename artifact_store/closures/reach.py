@@ -17,9 +17,21 @@ from typing import Any, Literal, Protocol
 
 from artifact_store.closures.checks import MISSING
 from artifact_store.closures.classes import attributes_of, plain_function
-from artifact_store.closures.constants import DECLARE, Describer, is_analysis
+from artifact_store.closures.constants import (
+    DECLARE,
+    MAKE_PLAIN,
+    Describer,
+    is_analysis,
+)
 from artifact_store.closures.guards import Guard
-from artifact_store.closures.names import Names, global_names, names_in, owner_of
+from artifact_store.closures.names import (
+    Chain,
+    Names,
+    calls_parameter,
+    global_names,
+    names_in,
+    owner_of,
+)
 from artifact_store.closures.normalize import canonical
 from artifact_store.closures.origins import (
     FirstParty,
@@ -116,7 +128,8 @@ def closure_of(
     function
         A function, a partial, or any callable made of first-party code.
     depends_on
-        What it reaches by ways that cannot be followed. Naming any says that no lookup by a computed name reaches more.
+        What it reaches by ways that cannot be followed. Naming any says that no lookup by a computed name reaches
+        more; a value among them, that what has no content of its own decides nothing more.
     followed
         Installed packages that count as first-party.
 
@@ -132,9 +145,14 @@ def closure_of(
     walk = _Walk(first_party(_package_of(function), followed))
     roots = [walk.describe(function, "@analysis", _in_words(function))]
     roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
+    if walk.unknown:
+        raise walk.unknown[0]  # What is declared has to be known itself.
     members = walk.members()
-    if walk.unknown and not depends_on:
-        raise walk.unknown[0]
+    # Functions may be declared in the place of lookups, and values in the place of other values.
+    has_values = not all(map(callable, depends_on))
+    for one in walk.unknown:
+        if not depends_on or (one.advice == MAKE_PLAIN and not has_values):
+            raise one
     digests = [
         bytes(digest)
         for one in members
@@ -172,7 +190,7 @@ def _calls_analysis(function: Any, ours: FirstParty) -> bool:
     walk = _Walk(ours)
     walk.describe(function, "", "")
     walk.members()
-    return bool(walk.calls)
+    return walk.calls_analysis()
 
 
 def _package_of(function: Any) -> str:
@@ -256,9 +274,19 @@ class _Walk:
         self.unknown.append(UnresolvedDependency(place, what, advice))
         return b"unresolved " + what.encode()
 
-    def remembers(self, function: Any) -> None:
-        """Note that what a function returns may be kept from one computation to the next."""
-        self.cached.append(function)
+    def remembers(self, cache: Any) -> None:
+        """Note that what a function returned may be kept from one computation to the next."""
+        self.cached.append(plain_function(cache))
+        if hasattr(cache, "cache_clear"):
+            self.guard.caches.append(cache)
+
+    def calls_analysis(self) -> bool:
+        """Whether what was met calls an analysis, or a parameter of its own, which may be one."""
+        return bool(self.calls) or any(
+            isinstance(one, FunctionType)
+            and calls_parameter(definition_of_function(one).node)
+            for one in self._met
+        )
 
     def _describe_met(self, members: list[Member]) -> None:
         while len(members) < len(self._met):
@@ -334,11 +362,20 @@ class _Walk:
                     uses.append(
                         (f"{uses[0][0]}()", f"{scope.file}:{names.bare[chain]}")
                     )
-                value = found
-                if rest and rest[0] == "__wrapped__" and is_analysis(found):
-                    # Called around its cache, the function is the caller's own code.
-                    value = found.__wrapped__
-                yield self._reference(spelled, value, place, uses)
+                for value in self._meant(found, rest):
+                    yield self._reference(spelled, value, place, uses)
+
+    def _meant(self, found: Any, rest: Chain) -> Iterator[Any]:
+        """What is meant by an attribute of `found`: of an analysis, not all hang together."""
+        if not rest or not is_analysis(found):
+            yield found
+        elif rest[0] == "__wrapped__":
+            # Called around its cache, the function is the caller's own code.
+            yield found.__wrapped__
+        else:
+            yield found
+            if rest[0] in vars(found) and not rest[0].startswith("_"):
+                yield self.guard.attribute(found, rest[0])
 
     def _values(self, values: Iterable[tuple[str, Any]], place: str) -> list[Reference]:
         return [self._reference(name, value, place) for name, value in values]

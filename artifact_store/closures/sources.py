@@ -200,8 +200,9 @@ def _lines(file: _File) -> list[str]:
     if isinstance(text, bytes):
         encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
         with io.TextIOWrapper(io.BytesIO(text), encoding) as stream:
-            text = stream.read()
-    return text.splitlines(keepends=True)
+            return stream.readlines()
+    # As the parser does, and not at every character that unicode calls a line break.
+    return io.StringIO(text).readlines()
 
 
 def _compilations(file: _File, flags: int, module: str) -> Iterator[list[_Scope]]:

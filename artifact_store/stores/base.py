@@ -32,6 +32,8 @@ class Publication:
 
     Attributes
     ----------
+    key
+        Under which it is kept, if not under that of the call.
     label
         The name of its door.
     kinship
@@ -56,6 +58,7 @@ class Publication:
     flags: tuple[str, ...] = ()
     steps: Mapping[str, Step] = field(default_factory=dict)
     kinship: str = ""
+    key: Key | None = None
 
 
 class Store(DigestMemo, Protocol):

@@ -257,14 +257,15 @@ class LocalStore:
         path = self._layout.record("steps", node)
         appear(as_json([*kept, step]), stage, path)
 
-    def _lead_to(self, manifest: Manifest, removed: Key) -> None:
-        """Have reads that led to an entry that was removed lead to another one that was made from the same."""
+    def _lead_to(self, manifest: Manifest) -> None:
+        """Have reads that led to an entry that was removed lead to this one, which was made from the same."""
         node = str(manifest.reads)
+        key = Key(manifest.analysis, Digest("blake3", manifest.key))
         for step in self.steps(Digest("blake3", node)):
-            if isinstance(step, Found) and step.key == removed.digest.hex:
+            if isinstance(step, Found) and not self._leads(step, key):
                 with contextlib.suppress(OSError), self._stage() as stage:
-                    other = Found(manifest.key, step.reads)
-                    self._keep_step(stage, node, other, removed)
+                    self._keep_step(stage, node, Found(manifest.key, step.reads), key)
+                return
 
     def _leads(self, found: Found, key: Key) -> bool:
         """Whether there still is an entry where a step says."""
@@ -317,19 +318,20 @@ class LocalStore:
     def remove(self, keys: Iterable[Key]) -> int:
         removed = list(keys)
         outputs: dict[str, int] = {}
-        orphans: dict[str | None, Key] = {}
+        orphans: set[str | None] = set()
         for key in removed:
             if (found := self._manifest_or_none(key)) is not None:
                 outputs[found.output] = found.nbytes
-                orphans[found.reads] = key
+                orphans.add(found.reads)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
         kept: dict[str, set[str]] = {key.analysis: set() for key in removed}
         for manifest in self.manifests():
             outputs.pop(manifest.output, None)
             kept.setdefault(manifest.analysis, set()).add(manifest.output)
-            if manifest.reads and (gone := orphans.pop(manifest.reads, None)):
-                self._lead_to(manifest, gone)
+            if manifest.reads and manifest.reads in orphans:
+                orphans.remove(manifest.reads)
+                self._lead_to(manifest)
         with self._stage() as stage:
             for output in outputs:
                 # Renamed first, so that nobody ever finds half of it.

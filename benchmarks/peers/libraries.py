@@ -107,14 +107,17 @@ def decorator(library: str) -> Callable[..., Any]:
 def _checkpointer(directory: Path) -> Callable[..., Any]:
     """`checkpointer` with `capture=True`, its strictest mode, in which globals count too.
 
-    It leaves decorators out of a function's digest if they are its own kind, so ours has to be one.
+    It leaves decorators out of a function's digest if they are its own kind, so ours has to be one. What it may ignore
+    is said in annotations.
     """
-    from checkpointer import Checkpointer
+    from checkpointer import Checkpointer, NoHash
 
     class Analysis(Checkpointer):  # type: ignore[misc, unused-ignore]
         def __call__(self, fn: Body | None = None, **options: Any) -> Any:
             if fn is None:
-                return self
+                return partial(self, **options)
+            ignored = dict.fromkeys(options.get("ignore", ()), NoHash[object])
+            inspect.unwrap(fn).__annotations__.update(ignored)
             noted(fn)
             return super().__call__(fn)
 

@@ -38,6 +38,8 @@ class Notes:
     def analysis(self, analysis: Any) -> int:
         return self.number(analysis)
 
+    def remembers(self, cache: Any) -> None: ...
+
     def unresolved(self, place: str, what: str, advice: str) -> bytes:
         self.problems.append(what)
         return b"unresolved"
