@@ -6,7 +6,6 @@ call ──► anonymous inputs ──► function ──► arrays ─┐
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -44,8 +43,8 @@ _computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozen
 # The function that is computed now.
 _running: ContextVar[Any] = ContextVar("_running", default=None)
 
-# Who notes in any thread, with the threads that there were when their computations began.
-_open: dict[Recorder, set[threading.Thread]] = {}
+# Who notes in any thread.
+_open: set[Recorder] = set()
 
 # Who notes what the code running now reads.
 _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
@@ -68,11 +67,11 @@ def computing(call: Call) -> Iterator[None]:
 @contextmanager
 def _recording(recorder: Recorder, function: Any) -> Iterator[None]:
     tokens = _recorder.set(recorder), _running.set(function)
-    _open[recorder] = set(threading.enumerate())
+    _open.add(recorder)
     try:
         yield
     finally:
-        del _open[recorder]
+        _open.discard(recorder)
         _recorder.reset(tokens[0])
         _running.reset(tokens[1])
 
@@ -109,8 +108,10 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
             [path for one in inputs_of(call.arguments) for path in paths_of(one)],
             note,
         )
-        for name in _changed(call, function):
-            note(Impurity(f"changed {name}, which its code uses", "", _KEEP))
+        changed = ", ".join(_changed(call, function))
+        if changed:
+            note(Impurity(f"changed {changed}, which its code uses", "", _KEEP))
+            recorder.fleeting = f"it changed {changed}, which its code uses"
     for one in inputs_of(call.arguments):
         if isinstance(one, File):
             # Unlike a checkpoint, which checks at every read, it may have been read by its path.
@@ -151,7 +152,10 @@ def _starts_at(call: Call, start: Digest) -> bool:
         return False
 
 
-_KEEP = "What code uses is part of its key, so the next call is another one. Return it, or leave it to functools.cache."
+_KEEP = (
+    "What code uses is part of its key, so the next call is another one. Return it, or have functools.cache "
+    "remember it."
+)
 
 
 def _changed(call: Call, function: Any) -> list[str]:
@@ -195,21 +199,10 @@ def recorder_of(analysis: Any, call: Call) -> Recorder | None:
                 recorder = getattr(one, "recorder", None)
                 if isinstance(recorder, Recorder):
                     return recorder
-    return _recorder_of_thread(analysis) if _open else None
-
-
-def _recorder_of_thread(analysis: Any) -> Recorder | None:
-    """The recorder of the computation that may have started this thread."""
-    thread = threading.current_thread()
-    able = [
-        one
-        for one, others in list(_open.items())
-        if thread not in others and one.number_of(analysis) is not None
-    ]
-    if len(able) == 1:
-        return able[0]
-    for one in able:
-        one.untold = f"{analysis.__name__} was called in a thread, perhaps by it"
+    for one in list(_open):
+        # A thread that a computation started tells nobody for whom it makes a call.
+        if one.number_of(analysis) is not None:
+            one.untold = f"{analysis.__name__} was called in a thread, perhaps by it"
     return None
 
 

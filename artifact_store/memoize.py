@@ -213,7 +213,6 @@ class Analysis(Generic[P, R]):
         if last is not None and last.guard.holds():
             return last
         closure = closure_of(self._function, declared.depends_on, declared.first_party)
-        forget_stale(closure, declared.first_party)
         self._last_closure = closure
         return closure
 
@@ -225,7 +224,9 @@ class Analysis(Generic[P, R]):
     def _whole(self) -> tuple[Digest, tuple[tuple[Callee, Closure], ...]]:
         known = self._last_whole
         if known is None or any(one.closure is not was for one, was in known[1]):
-            self._last_whole = known = whole_of(self)
+            known = whole_of(self)
+            forget_stale(known[0], [closure for _, closure in known[1]])
+            self._last_whole = known
         return known
 
     @property

@@ -171,6 +171,10 @@ def test_a_constant_that_becomes_a_param_keeps_its_results(
         ("    return (w", "    layer = 1 - layer\n    return (w"),
         ('f"w.{layer}"', 'f"w.{1 - layer}"'),
         ("w**power", "w**layer"),
+        (
+            'w = checkpoint[f"w.{layer}"]',
+            'w = (lambda layer: checkpoint[f"w.{layer}"])(1)',
+        ),
     ],
 )
 def test_a_promotion_that_changes_more_keeps_nothing(

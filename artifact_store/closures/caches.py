@@ -6,21 +6,32 @@ old answer would have it stored under the new key, for everybody else to read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from artifact_store.closures.reach import Closure, closure_of
-from artifact_store.digests import Digest
+from artifact_store.closures.reach import Closure, closure_of, whole_of
+from artifact_store.digests import Digest, digest_of
 
-# What each cache was filled with: the code and constants that it reaches, when it was last looked at.
+# All that each cache can reach, when it was last looked at.
 _known: WeakKeyDictionary[Any, Digest] = WeakKeyDictionary()
 
 
-def forget_stale(closure: Closure, followed: tuple[str, ...]) -> None:
-    """Empty every `functools.cache` in a closure whose code or constants are not what they were."""
-    for cache in closure.guard.caches:
-        # What cannot be followed was declared, or the closure would not be there.
-        digest = closure_of(cache, (None,), followed).digest
-        if _known.setdefault(cache, digest) != digest:
-            _known[cache] = digest
-            cache.cache_clear()
+def forget_stale(whole: Digest, closures: Iterable[Closure]) -> None:
+    """Empty every `functools.cache` in closures, `whole` together, that may have been filled with other code."""
+    for closure in closures:
+        for cache in closure.guard.caches:
+            # One that may hold results of analyses may have been given them to call.
+            digest = whole if closure.remembers else _digest_of(cache, closure)
+            # What was remembered before anybody looked may be of any code.
+            if _known.get(cache) != digest:
+                _known[cache] = digest
+                cache.cache_clear()
+
+
+def _digest_of(cache: Any, closure: Closure) -> Digest:
+    # What cannot be followed was declared, or `closure` would not be there.
+    own = closure_of(cache, (None,), tuple(closure.ours.own))
+    return digest_of(
+        "cache", bytes(own.digest), *(bytes(whole_of(one)[0]) for one in own.calls)
+    )

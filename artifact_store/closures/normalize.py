@@ -41,6 +41,8 @@ class _Canonical:
         if isinstance(node, ast.AnnAssign) and self._in_function and node.value:
             # The annotation of a local variable is never evaluated, so `x: int = 1` is `x = 1`.
             return self._node(ast.Assign(targets=[node.target], value=node.value))
+        if isinstance(node, ast.Name) and node.id == "__debug__":
+            return encode(("__debug__", __debug__))  # Which `python -O` turns off.
         if isinstance(node, ast.JoinedStr):
             # Python 3.12 puts empty texts between the parts.
             return self._node(
