@@ -1,7 +1,7 @@
 """Calls: an analysis bound to its inputs and params; not yet computed.
 
-function, arguments ──► *Call* ──► key
-                              └──► provenance, and what explains a miss later
+function, arguments, key ──► *Call* ──► where its reads begin
+                                   └──► provenance, and what explains a miss later
 """
 
 from __future__ import annotations

@@ -190,6 +190,8 @@ def _watching(call: Call) -> AbstractContextManager[None]:
 
 def recorder_of(analysis: Any, call: Call) -> Recorder | None:
     """Who notes what `call` gives, if a computation makes it: it may do so in a thread."""
+    if not _open:
+        return None
     recorder = _recorder.get()
     if recorder is not None:
         return recorder

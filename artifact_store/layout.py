@@ -4,7 +4,7 @@ artifacts/
   neuron_freq_norm/checkpoint_epoch_00500      a door: relative link to the data it stands for
   .store/entries/<analysis>/3f/9a….json        manifests, by key
   .store/data/3f/3f9a…/                        zarr groups, by output digest
-  .store/records/<kind>/<digest>.json          closures with their sources, parts of inputs, their digests
+  .store/records/<kind>/<digest>.json          what it notes beside, see stores/records.py
   .store/staging  leases  quarantine
 """
 
@@ -89,7 +89,7 @@ class Layout:
         return f"{self.root}/{HIDDEN}/leases/{key.digest.hex}"
 
     def record(self, kind: str, digest: Digest | str) -> str:
-        """What is kept by digest: `closures` and `inputs`, which manifests refer to, and `digests` of inputs."""
+        """What is noted of a kind under a digest; `stores/records.py` says what."""
         return f"{self.root}/{HIDDEN}/records/{kind}/{digest}.json"
 
     def door(self, analysis: str, label: str) -> str:

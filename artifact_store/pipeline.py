@@ -8,43 +8,29 @@ another share what they have in common, so one forward pass serves them all.
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
 import os
-import re
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import EntryPoint
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from artifact_store.artifacts import Artifact
 from artifact_store.errors import (
     ArtifactStoreError,
     MissingArtifacts,
-    MissingPackage,
-    NotAnAnalysis,
     PipelineFailed,
     WorkerDiffers,
 )
-from artifact_store.events import Event, Published, listening, log
+from artifact_store.events import Event, Published, listening
 from artifact_store.executors import each
 from artifact_store.memoize import Analysis
+from artifact_store.offers import Chosen, chosen
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import bar
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import STORE_VARIABLE
-from artifact_store.transport import named
-
-ENTRY_POINTS = "artifact_store.analyses"
-
-# As in `torch>=2.4; extra == "analyses"`.
-_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
-
-Chosen: TypeAlias = Iterable[Analysis[..., Any] | str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,22 +193,22 @@ class AnalysisPipeline:
         MissingArtifacts
             There is none.
         """
-        chosen, run = _chosen([analysis])[0], self.run_of_checkpoints
-        found = chosen.find(run if epoch is None else run[epoch])
+        (one,), run = chosen([analysis]), self.run_of_checkpoints
+        found = one.find(run if epoch is None else run[epoch])
         if found is None:
             raise MissingArtifacts(
-                chosen.__name__, self.run_of_checkpoints.name, (epoch,), 1
+                one.__name__, self.run_of_checkpoints.name, (epoch,), 1
             )
         return found
 
     def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
-        chosen, run = _chosen(analyses), self.run_of_checkpoints
+        wanted, run = chosen(analyses), self.run_of_checkpoints
         # Made absolute, for a worker that was started in another directory.
         store = os.environ.get(STORE_VARIABLE) and os.path.abspath(
             os.environ[STORE_VARIABLE]
         )
-        along = tuple(one for one in chosen if not one.takes_run)
-        of_run = tuple(one for one in chosen if one.takes_run)
+        along = tuple(one for one in wanted if not one.takes_run)
+        of_run = tuple(one for one in wanted if one.takes_run)
         if along:
             for epoch in run.epochs if epochs is None else _known(run, epochs):
                 yield _Unit(run, epoch, along, _closures(along), store, os.getpid())
@@ -340,87 +326,3 @@ def _failed(analysis: Analysis[..., Any], epoch: int | None, error: Exception) -
     text = f"{type(error).__name__}: {error}"
     trace = "".join(traceback.format_exception(error))
     return Done(analysis.__name__, epoch, "failed", error=text, trace=trace)
-
-
-def offered() -> tuple[Analysis[..., Any], ...]:
-    """Every analysis that an installed package offers under the entry point group `artifact_store.analyses`.
-
-    One that needs a package which is not installed is left out, with a warning in the log.
-    """
-    found = []
-    for point in _points():
-        try:
-            found.append(_loaded(point))
-        except MissingPackage as error:
-            log.warning("left out: %s", error)
-    return tuple(found)
-
-
-def _points() -> list[EntryPoint]:
-    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    return sorted(points, key=lambda point: point.name)
-
-
-def _loaded(point: EntryPoint) -> Analysis[..., Any]:
-    try:
-        return _checked(point.load(), point.value)
-    except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        # A part that an installed package lacks is a fault of its author, which nobody mends by installing.
-        if not module or importlib.util.find_spec(module) is not None:
-            raise
-        raise MissingPackage(point.name, module, _install(point, module)) from error
-
-
-def _install(point: EntryPoint, module: str) -> str:
-    """What to install, so that an entry point finds a module: an extra of its package, if one brings it."""
-    if point.dist is None:
-        return module
-    for requirement in point.dist.requires or ():
-        extra = _EXTRA.search(requirement)
-        if extra and re.match(rf"{re.escape(module)}\b", requirement, re.IGNORECASE):
-            return f"{point.dist.name}[{extra[1]}]"
-    return module
-
-
-def analysis_named(name: str) -> Analysis[..., Any]:
-    """The analysis `module:function`, or the one that is offered under this name."""
-    module, colon, function = name.partition(":")
-    if colon:
-        if not all(map(str.isidentifier, module.split("."))):
-            raise NotAnAnalysis(name, "what stands before the colon names no module")
-        return _checked(named(module, function), name)
-    for point in _points():
-        if point.name == name:
-            return _loaded(point)
-    known = {one.__name__: one for one in offered()}
-    if name not in known:
-        raise NotAnAnalysis(
-            name,
-            f"no installed package offers it (offered: {', '.join(known) or 'none'})",
-        )
-    return known[name]
-
-
-def _chosen(analyses: Chosen) -> Sequence[Analysis[..., Any]]:
-    if analyses is None:
-        return offered()
-    if isinstance(analyses, str | Analysis):
-        analyses = [analyses]
-    return [
-        analysis_named(one) if isinstance(one, str) else _checked(one, repr(one))
-        for one in analyses
-    ]
-
-
-def _checked(found: Any, name: str) -> Analysis[..., Any]:
-    if not isinstance(found, Analysis):
-        raise NotAnAnalysis(
-            name,
-            (
-                "there is no such name"
-                if found is None
-                else f"it is a {type(found).__name__}"
-            ),
-        )
-    return found

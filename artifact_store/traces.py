@@ -229,6 +229,8 @@ def _stands(manifest: Manifest, call: Call) -> bool:
         if not is_equivalent(manifest, call):
             return False
     outside = manifest.outside
+    if not outside:
+        return True
     if any(map(_passes_on, outside)):
         # What another analysis was given then has to be asked for first.
         outside = reads_of(manifest, call.store) or outside

@@ -26,7 +26,8 @@ from artifact_store.errors import (
     PipelineFailed,
 )
 from artifact_store.events import Event, Published
-from artifact_store.pipeline import ENTRY_POINTS, Outcome, _work
+from artifact_store.offers import ENTRY_POINTS
+from artifact_store.pipeline import Outcome, _work
 from artifact_store.plans import Plan
 from artifact_store.stores.local import LocalStore
 

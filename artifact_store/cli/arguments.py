@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from artifact_store.layout import ARTIFACTS, HIDDEN
 from artifact_store.manifests import Manifest
-from artifact_store.pipeline import Chosen, offered
+from artifact_store.offers import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
 
 # In quotes: generic for the type checker alone.

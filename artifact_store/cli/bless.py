@@ -28,7 +28,7 @@ from artifact_store.equivalence import Blessing, bless, blessings, unbless
 from artifact_store.errors import NothingToBless
 from artifact_store.manifests import Manifest
 from artifact_store.memoize import Analysis
-from artifact_store.pipeline import analysis_named
+from artifact_store.offers import analysis_named
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 

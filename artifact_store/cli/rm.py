@@ -27,7 +27,7 @@ from artifact_store.equivalence import as_good
 from artifact_store.keys import Key
 from artifact_store.layout import home_of_run
 from artifact_store.lookup import key_of
-from artifact_store.pipeline import analysis_named, offered
+from artifact_store.offers import analysis_named, offered
 from artifact_store.retention import (
     freed_by,
     is_made_of,

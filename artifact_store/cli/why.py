@@ -20,7 +20,7 @@ from artifact_store.cli.arguments import (
 from artifact_store.cli.printing import line, near, out, print_json, text
 from artifact_store.explain import Explanation
 from artifact_store.memoize import Analysis
-from artifact_store.pipeline import analysis_named
+from artifact_store.offers import analysis_named
 from artifact_store.runs import Run
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from artifact_store.arrays import (
     sync_group,
     write_group,
 )
-from artifact_store.digests import Digest, digest_of
+from artifact_store.digests import Digest
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
@@ -40,14 +40,13 @@ from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
     Manifest,
-    as_json,
     boot_id,
     is_sealed,
     parse_manifest,
     render_manifest,
     seal_of,
 )
-from artifact_store.reads import Ask, Found, Step
+from artifact_store.reads import Found, Step
 from artifact_store.staging import (
     appear,
     into_place,
@@ -57,11 +56,7 @@ from artifact_store.staging import (
     sync_upward,
 )
 from artifact_store.stores.base import Entry, Publication
-
-_STEPS = msgspec.json.Decoder(tuple[Step, ...])
-
-# How many of the newest entries a miss is compared with.
-_KIN = 20
+from artifact_store.stores.records import Records, read
 
 _GITIGNORE = (
     b"# Artifacts can be computed again; see .store for how they were made.\n*\n"
@@ -79,6 +74,7 @@ class LocalStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._layout = Layout(os.path.abspath(root))
+        self._records = Records(self._layout)
         # What this process found right although its seal is broken or of another boot: data, by their
         # output digest, and entries, which share them.
         self._verified: dict[str, Mapping[str, FileStat]] = {}
@@ -96,7 +92,7 @@ class LocalStore:
     def find(self, key: Key) -> Entry | None:
         path = self._layout.manifest(key)
         try:
-            content = _read(path)
+            content = read(path)
         except OSError as error:
             raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
         if content is None:
@@ -139,7 +135,7 @@ class LocalStore:
             sealed = msgspec.structs.replace(manifest, seal=seal_of(files, boot_id()))
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
             # two lines is still undone: microseconds, and what is undone is whole.
-            if _read(self._layout.manifest(key)) == content:
+            if read(self._layout.manifest(key)) == content:
                 appear(render_manifest(sealed), stage, self._layout.manifest(key))
         return files
 
@@ -170,10 +166,10 @@ class LocalStore:
                 flags=publication.flags,
             )
             for (kind, digest), detail in publication.details.items():
-                self._keep_detail(stage, kind, digest, detail)
+                self._records.keep_once(stage, kind, digest, detail)
             for node, step in publication.steps.items():
-                self._keep_step(stage, node, step, key)
-            self._keep_kin(stage, key, publication.kinship)
+                self._records.keep_step(stage, node, step, key)
+            self._records.keep_kin(stage, key, publication.kinship)
             # The manifest goes last: whoever sees it may rely on every array it names.
             appear(render_manifest(manifest), stage, self._layout.manifest(key))
             if publication.durable:
@@ -236,44 +232,23 @@ class LocalStore:
         self._quarantine(directory)
         return None
 
-    def _keep_detail(self, stage: str, kind: str, digest: str, detail: Any) -> None:
-        path = self._layout.record(kind, digest)
-        if not os.path.exists(path):
-            appear(as_json(detail), stage, path)
-
-    def steps(self, node: Digest) -> Sequence[Step]:
-        content = _read(self._layout.record("steps", node))
-        try:
-            return () if content is None else _STEPS.decode(content)
-        except msgspec.DecodeError:
-            return ()
-
-    def _keep_step(self, stage: str, node: str, step: Step, key: Key) -> None:
-        known = self.steps(Digest("blake3", node))
-        if step in known:
-            return
-        kept = [one for one in known if isinstance(one, Ask) or self._leads(one, key)]
-        # Of two who come at once one may be lost, and is computed again.
-        path = self._layout.record("steps", node)
-        appear(as_json([*kept, step]), stage, path)
-
     def _lead_to(self, manifest: Manifest) -> None:
         """Have reads that led to an entry that was removed lead to this one, which was made from the same."""
         node = str(manifest.reads)
         key = Key(manifest.analysis, Digest("blake3", manifest.key))
         for step in self.steps(Digest("blake3", node)):
-            if isinstance(step, Found) and not self._leads(step, key):
+            if isinstance(step, Found) and not self._records.leads(step, key):
                 with contextlib.suppress(OSError), self._stage() as stage:
-                    self._keep_step(stage, node, Found(manifest.key, step.reads), key)
+                    self._records.keep_step(
+                        stage, node, Found(manifest.key, step.reads), key
+                    )
                 return
 
-    def _leads(self, found: Found, key: Key) -> bool:
-        """Whether there still is an entry where a step says."""
-        there = Key(key.analysis, Digest("blake3", found.key))
-        return os.path.exists(self._layout.manifest(there))
+    def steps(self, node: Digest) -> Sequence[Step]:
+        return self._records.steps(node)
 
     def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
-        known = self._kin(key, kinship)
+        known = self._records.kin(key, kinship)
         found = [
             self._manifest_or_none(Key(key.analysis, Digest("blake3", one)))
             for one in known
@@ -282,22 +257,28 @@ class LocalStore:
         is_there = any(one.key == key.digest.hex for one in manifests)
         return manifests, key.digest.hex in known and not is_there
 
-    def _kin(self, key: Key, kinship: str) -> list[str]:
-        known = self.detail("kin", _kin_name(key, kinship))
-        return known if isinstance(known, list) else []
+    def detail(self, kind: str, digest: str) -> Any:
+        return self._records.detail(kind, digest)
 
-    def _keep_kin(self, stage: str, key: Key, kinship: str) -> None:
-        known = self._kin(key, kinship)
-        if known[:1] != [key.digest.hex]:
-            others = [one for one in known if one != key.digest.hex]
-            newest = [key.digest.hex, *others[: _KIN - 1]]
-            path = self._layout.record("kin", _kin_name(key, kinship))
-            appear(as_json(newest), stage, path)
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        with self._stage() as stage:
+            self._records.keep(stage, kind, digest, detail)
+
+    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
+        return self._records.recall(signature)
+
+    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        # Looking makes no store where there is none.
+        if not os.path.isdir(f"{self._layout.root}/{HIDDEN}"):
+            return
+        # What a memo would save is computed again where it cannot be kept.
+        with contextlib.suppress(OSError), self._stage() as stage:
+            self._records.remember(stage, signature, digests)
 
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
         # Where we may not write, it is found again each time by what it reads.
         with contextlib.suppress(OSError), self._stage() as stage:
-            self._keep_kin(stage, entry.key, kinship)
+            self._records.keep_kin(stage, entry.key, kinship)
             manifest = render_manifest(entry.manifest)
             appear(manifest, stage, self._layout.manifest(entry.key))
             self._label(stage, entry, label)
@@ -308,7 +289,7 @@ class LocalStore:
             if os.path.realpath(door) != os.path.realpath(entry.directory):
                 with self._stage() as stage:
                     self._label(stage, entry, label)
-                    self._keep_kin(stage, entry.key, kinship)
+                    self._records.keep_kin(stage, entry.key, kinship)
 
     def _label(self, stage: str, entry: Entry, label: str) -> None:
         # A door is a convenience: where links cannot be made, the entry is there all the same.
@@ -344,7 +325,7 @@ class LocalStore:
     def _manifest_or_none(self, key: Key) -> Manifest | None:
         path = self._layout.manifest(key)
         try:
-            content = _read(path)
+            content = read(path)
             return None if content is None else parse_manifest(content, path)
         except (ArtifactStoreError, OSError):
             return None
@@ -371,7 +352,7 @@ class LocalStore:
     def _is_mended(self, key: Key) -> bool:
         """Whether somebody else has published it again meanwhile; damaged data are moved away."""
         path = self._layout.manifest(key)
-        content = _read(path)
+        content = read(path)
         try:
             manifest = None if content is None else parse_manifest(content, path)
         except ArtifactStoreError:
@@ -400,65 +381,3 @@ class LocalStore:
             Path(self._layout.entries).glob(f"{analysis or '*'}/??/*.json")
         ):
             yield key_of_manifest(path)
-
-    def detail(self, kind: str, digest: str) -> Any:
-        content = _read(self._layout.record(kind, digest))
-        try:
-            return None if content is None else msgspec.json.decode(content)
-        except msgspec.DecodeError:
-            return None
-
-    def keep(self, kind: str, digest: str, detail: Any) -> None:
-        with self._stage() as stage:
-            appear(as_json(detail), stage, self._layout.record(kind, digest))
-
-    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
-        known = self.detail("digests", _memo_name(signature))
-        if not isinstance(known, dict) or known.get("check") != _memo_check(
-            known.get("digests")
-        ):
-            return None
-        return {
-            name: Digest("blake3", value) for name, value in known["digests"].items()
-        }
-
-    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
-        # Looking makes no store where there is none.
-        if not os.path.isdir(f"{self._layout.root}/{HIDDEN}"):
-            return
-        plain = {name: digest.hex for name, digest in digests.items()}
-        # What a memo would save is computed again where it cannot be kept.
-        with contextlib.suppress(OSError), self._stage() as stage:
-            known = {"check": _memo_check(plain), "digests": plain}
-            appear(
-                msgspec.json.encode(known),
-                stage,
-                self._layout.record("digests", _memo_name(signature)),
-            )
-
-
-def _kin_name(key: Key, kinship: str) -> str:
-    return digest_of("kin", key.analysis.encode(), as_json(kinship)).hex
-
-
-def _memo_name(signature: Signatures) -> str:
-    return digest_of("signature", *(b"%d %d %d %d" % one for one in signature)).hex
-
-
-def _memo_check(digests: Any) -> str:
-    return digest_of("memo", msgspec.json.encode(digests, order="sorted")).hex
-
-
-def _read(path: str) -> bytes | None:
-    """The content of a small file; `None` if it is not there, nothing if it is a folder."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        size = os.fstat(descriptor).st_size
-        return os.read(descriptor, size + 1)
-    except IsADirectoryError:
-        return b""
-    finally:
-        os.close(descriptor)

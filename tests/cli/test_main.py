@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Shell
 
-from artifact_store.pipeline import ENTRY_POINTS
+from artifact_store.offers import ENTRY_POINTS
 
 HEAVY = {"torch", "zarr", "joblib", "xarray", "plotly", "rich", "tqdm"}
 
