@@ -81,7 +81,7 @@ class SourceUnavailable(ArtifactStoreError, OSError):
     def __str__(self) -> str:
         return (
             f"The source of {self.function} cannot be read from {self.file!r}, so no key can be made. "
-            "Define it in a file or a notebook cell."
+            "Define it in a file, or in a notebook cell without %%time or %%timeit, which hide what they run."
         )
 
 
@@ -559,8 +559,8 @@ class NotKept(StoreFailed):
 
     def __str__(self) -> str:
         return (
-            f"{self.call} was computed but not stored: {self.cause}, which may not be so the next time. Have it "
-            "depend on what it is given alone."
+            f"{self.call} was computed but not stored: {self.cause}, so the same call may give something else the "
+            "next time. Have it depend on what it is given alone; what it is to remember, leave to functools.cache."
         )
 
 
