@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from artifact_store.closures.parsing import parse
+
 # A function or class of a closure, as `closure_in_words` records it.
 Member: TypeAlias = Mapping[str, Any]
 
@@ -227,7 +229,7 @@ def _place(member: Member, spelled: str) -> str:
 def _parameter(number: int, source: str) -> str:
     """The parameter that has this one of the defaults that go by position."""
     try:
-        (definition,) = ast.parse(textwrap.dedent(source)).body
+        (definition,) = parse(textwrap.dedent(source)).body
     except (SyntaxError, ValueError):
         return f"argument {number + 1}"
     arguments = getattr(definition, "args", None)

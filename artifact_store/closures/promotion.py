@@ -14,6 +14,7 @@ from typing import Any
 
 from artifact_store.closures.names import chain_of
 from artifact_store.closures.normalize import canonical
+from artifact_store.closures.parsing import parse
 from artifact_store.digests import digest_of
 from artifact_store.encoding import encode
 
@@ -71,7 +72,7 @@ def _constants(member: dict[str, Any], was: Mapping[str, Any]) -> dict[Any, Any]
 
 
 def _definition(member: dict[str, Any]) -> ast.AST:
-    node = next(iter(ast.parse(textwrap.dedent(member["source"])).body), None)
+    node = next(iter(parse(textwrap.dedent(member["source"])).body), None)
     if not isinstance(node, ast.FunctionDef):
         raise SyntaxError("not a plain function")
     # Decorators below ours are references, and so is what ours declares.

@@ -34,6 +34,7 @@ from artifact_store.closures.codes import (
 )
 from artifact_store.closures.normalize import FUNCTIONS
 from artifact_store.closures.origins import is_cell
+from artifact_store.closures.parsing import parse
 from artifact_store.errors import SourceChanged, SourceUnavailable
 
 _ANNOTATIONS = __future__.annotations.compiler_flag
@@ -188,7 +189,7 @@ def _read(filename: str, module: str) -> _File | None:
 @lru_cache(maxsize=512)
 def _parse(filename: str, text: str | bytes) -> _File:
     try:
-        return _File(filename, text, ast.parse(text, filename))
+        return _File(filename, text, parse(text, filename))
     except (SyntaxError, ValueError):
         # It no longer is what was imported, whatever it is.
         return _File(filename, text, ast.Module([], []))
@@ -217,7 +218,7 @@ def _compilations(file: _File, flags: int, module: str) -> Iterator[list[_Scope]
         yield _paired(file.tree, loader.get_code(module))
     elif pytest is not None and isinstance(file.text, bytes):
         # The hook of pytest offers nothing but to execute a module.
-        tree = ast.parse(file.text, file.name)
+        tree = parse(file.text, file.name)
         config = getattr(loader, "config", None)
         pytest.rewrite_asserts(tree, file.text, file.name, config)
         yield _paired(file.tree, compile(tree, file.name, "exec", dont_inherit=True))
