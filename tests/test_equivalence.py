@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from conftest import WriteCheckpoint, WriteModule
 
-from artifact_store.equivalence import bless, blessings, unbless
+from artifact_store.equivalence import as_good, bless, blessings, unbless
 from artifact_store.errors import BadDeclaration
 from artifact_store.events import Event, Published
+from artifact_store.retention import is_stale
 
 BODY = """\
 from artifact_store import Checkpoint, analysis
@@ -84,6 +85,19 @@ def test_an_edit_after_a_blessing_is_not_covered(code: Any, checkpoint: Path) ->
     after.inner(checkpoint)
 
     assert code(BODY.replace("* 2", "* 3")).inner.find(checkpoint) is None
+
+
+def test_what_was_blessed_is_not_stale(code: Any, checkpoint: Path) -> None:
+    before = code()
+    made = before.inner.artifact(checkpoint).entry.manifest
+    after = code(REFACTORED)
+    now, declared = after.inner.closure.digest.hex, made.provenance.environment
+    store = after.inner.call(checkpoint).store
+    assert is_stale(made, as_good(store, "inner", now), declared, {})
+
+    blessed(before.inner, after.inner, checkpoint)
+
+    assert not is_stale(made, as_good(store, "inner", now), declared, {})
 
 
 def test_blessings_join_up_and_go_both_ways(code: Any, checkpoint: Path) -> None:

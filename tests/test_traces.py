@@ -629,6 +629,21 @@ def entry_path(analysis: Analysis[..., Any], given: Any) -> Path:
     return root / f".store/entries/{call.key.analysis}/{key[:2]}/{key[2:]}.json"
 
 
+def test_of_three_entries_with_the_same_reads_the_last_is_found_when_two_are_removed(
+    write_module: WriteModule, write_checkpoint: WriteCheckpoint, ran: Ran
+) -> None:
+    total = write_module("study", CHAIN).total
+    keys: list[Any] = []
+    for other in range(4):
+        path = write_checkpoint(w=[1.0], v=[float(other)])
+        if other == 3:
+            total.call(path).store.remove(keys[:2])
+        total(path)
+        keys.append(total.key(path))
+
+    assert ran() == ["total"]
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", None], ids=str)
 def test_what_calls_an_entry_that_is_gone_or_damaged_stays(
     write_module: WriteModule, checkpoint: Path, ran: Ran, damage: bytes | None
