@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, KeysView, Mapping
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, overload
 
 import numpy.typing as npt
 
@@ -26,11 +26,29 @@ if TYPE_CHECKING:
     import torch
 
 
-class AnonymousCheckpoint(Checkpoint):
-    """A checkpoint as an analysis gets it: what is read of it is noted.
+class _Anonymous:
+    """What both have in common: whoever reads a part or a label of `named` is noted by `recorder`."""
 
-    Labels are refused with `LabelRead`, for equal tensors have many; where the analysis is not strict, they are noted
-    and flagged.
+    named: Any
+    recorder: Recorder
+    place: str
+    _noun: ClassVar[str]
+
+    def _note(self, kind: Kind, name: object = "") -> None:
+        # Nothing has a name that is no text, and whoever asks for one is told so.
+        if isinstance(name, str):
+            question = Question(kind, self.place, str.__str__(name))
+            self.recorder.note(question, self.named.answer(question))
+
+    def _read_label(self, name: str) -> None:
+        if self.recorder.is_strict:
+            raise LabelRead(name)
+        self.recorder.flag(f"read {self._noun}.{name}")
+        self._note("label", name)
+
+
+class AnonymousCheckpoint(_Anonymous, Checkpoint):
+    """A checkpoint as an analysis gets it: what is read of it is noted, and its labels are as the module says.
 
     Attributes
     ----------
@@ -39,6 +57,9 @@ class AnonymousCheckpoint(Checkpoint):
     recorder, place
         Who notes, and which of the inputs this is.
     """
+
+    named: Checkpoint
+    _noun = "checkpoint"
 
     def __init__(self, named: Checkpoint, recorder: Recorder, place: str) -> None:
         vars(self).update(vars(named))
@@ -127,18 +148,6 @@ class AnonymousCheckpoint(Checkpoint):
         self._note("tensor", name)
         return self.named.tensor(name)
 
-    def _note(self, kind: Kind, name: object = "") -> None:
-        # No tensor has a name that is no text, and whoever asks for one is told so.
-        if isinstance(name, str):
-            question = Question(kind, self.place, str.__str__(name))
-            self.recorder.note(question, self.named.answer(question))
-
-    def _read_label(self, name: str) -> None:
-        if self.recorder.is_strict:
-            raise LabelRead(name)
-        self.recorder.flag(f"read checkpoint.{name}")
-        self._note("label", name)
-
     def _read_place(self, name: str) -> None:
         # Who knows where it lies may read all of it.
         self._read_label(name)
@@ -153,8 +162,8 @@ class AnonymousCheckpoint(Checkpoint):
         return _alone, (self.named,)
 
 
-class AnonymousRun(Run):
-    """A run as an analysis gets it: what is read of it is noted, and labels are refused as those of a checkpoint.
+class AnonymousRun(_Anonymous, Run):
+    """A run as an analysis gets it: what is read of it is noted, and its labels are as the module says.
 
     Attributes
     ----------
@@ -163,6 +172,9 @@ class AnonymousRun(Run):
     recorder, place
         Who notes, and which of the inputs this is.
     """
+
+    named: Run
+    _noun = "run"
 
     def __init__(self, named: Run, recorder: Recorder, place: str) -> None:
         self.named, self.recorder, self.place = named, recorder, place
@@ -228,22 +240,12 @@ class AnonymousRun(Run):
         self.recorder.untold = "the digest of the run was asked for"
         return self.named.identify(memo)
 
-    def _note(self, kind: Kind, name: str = "") -> None:
-        question = Question(kind, self.place, name)
-        self.recorder.note(question, self.named.answer(question))
-
     def _has(self, epoch: object) -> None:
         # Whoever was told all epochs learns nothing new. What is no integer may equal one all the same.
         if not isinstance(epoch, SupportsIndex):
             self._note("epochs")
         elif not self.recorder.knows(Question("epochs", self.place)):
             self._note("has", str(index(epoch)))
-
-    def _read_label(self, name: str) -> None:
-        if self.recorder.is_strict:
-            raise LabelRead(name)
-        self.recorder.flag(f"read run.{name}")
-        self._note("label", name)
 
     def __repr__(self) -> str:
         return f"Run({len(self)} epochs)"

@@ -21,10 +21,10 @@ from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.closures.reach import closure_of
 from artifact_store.digests import Digest
+from artifact_store.encoding import PLAIN
 from artifact_store.errors import ArtifactStoreError, NotKept, UndeclaredCall
 from artifact_store.files import File
 from artifact_store.inputs import (
-    PLAIN,
     anonymous,
     as_passed,
     inputs_in,

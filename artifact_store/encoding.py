@@ -32,6 +32,10 @@ Fallback: TypeAlias = Callable[[Any], bytes | None]
 _Encoder: TypeAlias = Callable[[Any, Fallback], bytes]
 
 
+# What is neither a container nor of a type that someone wrote.
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
 def refuse(value: object) -> None:
     """The fallback that knows nothing more."""
 
@@ -116,8 +120,7 @@ def is_plain(value: Any, is_leaf: Callable[[Any], bool]) -> bool:
         return all(is_plain(part, is_leaf) for pair in value.items() for part in pair)
     if kind is list or kind is tuple:
         return all(is_plain(part, is_leaf) for part in value)
-    plain = (bool, int, float, complex, str, bytes)
-    return value is None or kind in plain or is_leaf(value)
+    return kind in PLAIN or is_leaf(value)
 
 
 def has_encoding(value: object) -> bool:

@@ -28,9 +28,6 @@ Opener: TypeAlias = Callable[[str], Any]
 # What is the plain number or string of its value, wherever it is a param.
 _PLAIN_SCALARS = frozenset({np.int64, np.float64, np.bool_, np.str_, np.bytes_})
 
-# What is neither an input nor holds one.
-PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
-
 OPENERS: Mapping[type, Opener] = {Checkpoint: open_checkpoint, Run: Run, File: File}
 
 
@@ -41,11 +38,7 @@ def is_input(value: Any) -> bool:
 
 def holds_input(value: Any) -> bool:
     """Whether a value is an input, or a sequence or mapping that has one in it."""
-    if is_input(value):
-        return True
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(map(holds_input, value))
-    return type(value) is dict and any(map(holds_input, value.values()))
+    return bool(inputs_in(value))
 
 
 def inputs_in(value: Any) -> list[Any]:
@@ -56,7 +49,7 @@ def inputs_in(value: Any) -> list[Any]:
         return [one for item in value for one in inputs_in(item)]
     return (
         [one for item in value.values() for one in inputs_in(item)]
-        if isinstance(value, dict)
+        if type(value) is dict
         else []
     )
 

@@ -194,7 +194,7 @@ class Analysis(Generic[P, R]):
             self.__name__,
             whole,
             encode_params(self.__name__, arguments.params),
-            encode_inputs(arguments.inputs, store),
+            encode_inputs(self.__name__, arguments.inputs, store),
         )
         closure = closures[0][1]
         return Call(

@@ -13,10 +13,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from artifact_store.closures.reach import Closure, closure_of, whole_of
-from artifact_store.encoding import encode
+from artifact_store.encoding import PLAIN, encode, type_name
 from artifact_store.errors import Unencodable, UnencodableParam
 from artifact_store.files import DigestMemo
-from artifact_store.inputs import PLAIN, is_input
+from artifact_store.inputs import inputs_in, is_input
 
 
 def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
@@ -39,14 +39,18 @@ def encode_params(analysis: str, params: Mapping[str, Any]) -> bytes:
 _encoded_name = lru_cache(maxsize=4096)(encode)
 
 
-def encode_inputs(inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
-    """Canonical bytes of inputs: the digest of what each holds."""
+def encode_inputs(analysis: str, inputs: Mapping[str, Any], memo: DigestMemo) -> bytes:
+    """Canonical bytes of inputs: the digest of what each holds; raises as `encode_params` does."""
     if len(inputs) == 1:
         # As nearly all analyses are called, and on the way to every hit.
         ((name, one),) = inputs.items()
         if is_input(one):
             return _encoded_input(name, bytes(one.identify(memo)))
-    return _with_code(sorted(inputs.items()), lambda one: bytes(one.identify(memo)))
+    try:
+        return _with_code(sorted(inputs.items()), lambda one: bytes(one.identify(memo)))
+    except Unencodable as error:
+        names = ", ".join(sorted(inputs))
+        raise UnencodableParam(analysis, names, error.found, error.advice) from None
 
 
 @lru_cache(maxsize=4096)
@@ -64,19 +68,26 @@ def encode_param(value: Any) -> bytes:
     return encode(value) if type(value) in PLAIN else _with_code(value)
 
 
-def _with_code(value: Any, of_input: Callable[[Any], bytes] = bytes) -> bytes:
-    types = dict[type, None]()
-    encoded = encode(value, _noting(types, of_input))
+def _with_code(value: Any, of_input: Callable[[Any], bytes] = lambda one: b"") -> bytes:
+    types, inputs = dict[type, None](), list[Any]()
+    encoded = encode(value, _noting(types, inputs, of_input))
+    if len(inputs) > len(inputs_in(value)):
+        # Nobody would note what is read of it.
+        raise Unencodable(f"container that hides a {type_name(inputs[-1])}", _HIDDEN)
     return encoded + b"".join(map(_code_of, types))
 
 
+_HIDDEN = "Pass it by itself, or in a list, tuple, set or dict."
+
+
 def _noting(
-    types: dict[type, None], of_input: Callable[[Any], bytes] = bytes
+    types: dict[type, None], inputs: list[Any], of_input: Callable[[Any], bytes]
 ) -> Callable[[Any], bytes | None]:
-    """The fallback of `encode` that knows inputs, and notes the types whose values have methods that someone wrote."""
+    """The fallback of `encode` that notes inputs, and the types whose values have methods that someone wrote."""
 
     def note(one: Any) -> bytes | None:
         if is_input(one):
+            inputs.append(one)
             return of_input(one)
         if _is_written(type(one)):
             types[type(one)] = None
@@ -100,7 +111,7 @@ _closures: WeakKeyDictionary[type, Closure] = WeakKeyDictionary()
 def closures_of_types(value: Any) -> list[Closure]:
     """The code that comes with an argument: of the types in it that its author wrote."""
     types = dict[type, None]()
-    encode(value, _noting(types, lambda one: b""))
+    encode(value, _noting(types, [], lambda one: b""))
     return list(map(_closure_of_type, types))
 
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
-from artifact_store.encoding import encode
+from artifact_store.encoding import PLAIN, encode
 from artifact_store.errors import Unencodable
 from artifact_store.inputs import (
     OPENERS,
-    PLAIN,
     Opener,
     holds_input,
     is_input,

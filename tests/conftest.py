@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from artifact_store import files
-from artifact_store.events import Event, listening
+from artifact_store.events import Event, Published, listening
 
 
 class WriteCheckpoint(Protocol):
@@ -36,6 +36,7 @@ class RunDirectory(Protocol):
 
 
 WriteModule = Callable[[str, str], ModuleType]
+Ran = Callable[[], list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +127,15 @@ def seen() -> Iterator[list[Event]]:
     events: list[Event] = []
     with listening(events.append):
         yield events
+
+
+@pytest.fixture
+def ran(seen: list[Event]) -> Ran:
+    """The analyses that were computed since it was asked the last time."""
+
+    def since() -> list[str]:
+        names = [one.key.analysis for one in seen if isinstance(one, Published)]
+        seen.clear()
+        return names
+
+    return since

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WriteCheckpoint, WriteModule
+from conftest import Ran, WriteCheckpoint, WriteModule
 from safetensors.numpy import save_file
 
 from artifact_store.errors import NotStored
-from artifact_store.events import Event, Published
 from artifact_store.memoize import Analysis
 from artifact_store.traces import reads_of
 
@@ -44,24 +43,11 @@ def total(checkpoint: Checkpoint, scale: int = 1):
 
 """
 
-Ran = Callable[[], list[str]]
 Write = Callable[..., ModuleType]
 
 
 @pytest.fixture(autouse=True)
 def stable(settled: None) -> None: ...
-
-
-@pytest.fixture
-def ran(seen: list[Event]) -> Ran:
-    """The analyses that were computed since it was asked the last time."""
-
-    def since() -> list[str]:
-        names = [one.key.analysis for one in seen if isinstance(one, Published)]
-        seen.clear()
-        return names
-
-    return since
 
 
 @pytest.fixture

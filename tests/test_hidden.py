@@ -11,7 +11,12 @@ import pytest
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
 
 from artifact_store import AnalysisPipeline, Checkpoint, Run
-from artifact_store.errors import ImpureRead, NotStored, UnresolvedDependency
+from artifact_store.errors import (
+    ImpureRead,
+    NotStored,
+    UnencodableParam,
+    UnresolvedDependency,
+)
 from artifact_store.events import Event, Published
 
 HEAD = """\
@@ -181,6 +186,21 @@ def test_the_methods_of_a_value_count_wherever_it_is(
         results.append(eval(call, known))
 
     assert results == [15, 30]
+
+
+@pytest.mark.parametrize("given", ["deque([C])", "[C, deque([C])]"])
+def test_a_checkpoint_that_a_container_hides_is_refused(
+    study: Study, checkpoint: Path, tmp_path: Path, given: str
+) -> None:
+    module = study("""
+@analysis(store="store")
+def hidden(given: Any):
+    return 1
+""")
+    known = {**vars(module), "C": Checkpoint(checkpoint)}
+
+    with pytest.raises(UnencodableParam, match="hides a .*in a list, tuple, set"):
+        eval(f"hidden({given})", known)
 
 
 # What a function changes

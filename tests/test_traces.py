@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RunDirectory, WriteCheckpoint, WriteModule
+from conftest import Ran, RunDirectory, WriteCheckpoint, WriteModule
 from safetensors.numpy import save_file
 
 from artifact_store import AnalysisPipeline, Checkpoint, Run
-from artifact_store.events import Event, Published
 from artifact_store.memoize import Analysis
 from artifact_store.stores.base import Store
 from artifact_store.traces import Pending, peek
@@ -46,23 +45,9 @@ def shown(checkpoint: Checkpoint):
     return np.array([is_large(checkpoint), total(checkpoint, scale=2) < 0])
 """
 
-Ran = Callable[[], list[str]]
-
 
 @pytest.fixture(autouse=True)
 def stable(settled: None) -> None: ...
-
-
-@pytest.fixture
-def ran(seen: list[Event]) -> Ran:
-    """The analyses that were computed since it was asked the last time."""
-
-    def since() -> list[str]:
-        names = [one.key.analysis for one in seen if isinstance(one, Published)]
-        seen.clear()
-        return names
-
-    return since
 
 
 def store_of(analysis: Analysis[..., Any], given: Any) -> Store:
@@ -103,6 +88,17 @@ def test_an_adopted_entry_is_one_of_its_own(
     assert adopted.path == made.path
     doors = second.parent.parent / "artifacts/total"
     assert {one.name for one in doors.iterdir()} == {"epoch_1", "epoch_2"}
+
+
+def test_recomputing_what_was_adopted_compares_with_that(
+    write_module: WriteModule, write_checkpoint: WriteCheckpoint
+) -> None:
+    total = write_module("study", CHAIN).total
+    total(write_checkpoint("one.safetensors", w=[1.0], v=[1.0]))
+
+    again = total.recompute(write_checkpoint("two.safetensors", w=[1.0], v=[2.0]))
+
+    assert again.previous is not None and not again.changed
 
 
 def test_an_adopted_entry_stays_when_the_one_it_came_from_is_removed(

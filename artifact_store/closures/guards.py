@@ -22,10 +22,9 @@ import numpy as np
 from artifact_store.closures.checks import MISSING, Checks
 from artifact_store.closures.classes import registered
 from artifact_store.closures.names import mangled
-from artifact_store.encoding import encode
+from artifact_store.encoding import PLAIN, encode
 from artifact_store.errors import Unencodable
 
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque)
 _MAPPINGS = (dict, types.MappingProxyType)
 
@@ -94,7 +93,7 @@ class Guard:
 
     def content(self, value: Any, is_ours: Callable[[type], bool]) -> None:
         """Hold that a value, and every value in it, keeps its content, as far as that can change at all."""
-        if type(value) in _PLAIN or id(value) in self._watched:
+        if type(value) in PLAIN or id(value) in self._watched:
             return
         self._watched[id(value)] = value
         for part in self._parts(value, is_ours):

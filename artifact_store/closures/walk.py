@@ -1,4 +1,4 @@
-"""The closure of a function: all first-party code and constants it can reach.
+"""The walk from a function through all first-party code and constants that it can reach.
 
 Names are resolved on the live objects, as the interpreter would: so aliases,
 re-exports, star imports, conditional definitions and monkeypatches need no
@@ -13,14 +13,29 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import FunctionType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
+from artifact_store.closures.checks import MISSING
 from artifact_store.closures.classes import attributes_of, plain_function
-from artifact_store.closures.constants import DECLARE, Describer, is_analysis
-from artifact_store.closures.guards import MISSING, Guard
-from artifact_store.closures.names import Names, global_names, names_in, owner_of
+from artifact_store.closures.constants import (
+    DECLARE,
+    Describer,
+    is_analysis,
+)
+from artifact_store.closures.guards import Guard
+from artifact_store.closures.names import (
+    Chain,
+    Names,
+    calls_parameter,
+    global_names,
+    names_in,
+    owner_of,
+)
 from artifact_store.closures.normalize import canonical
-from artifact_store.closures.origins import FirstParty
+from artifact_store.closures.origins import (
+    FirstParty,
+    where_set,
+)
 from artifact_store.closures.resolve import Label, Resolver, Scope
 from artifact_store.closures.sources import (
     Definition,
@@ -55,115 +70,17 @@ class Member:
     references: tuple[Reference, ...]
 
 
-class Callee(Protocol):
-    """An analysis, as the closure of another sees it."""
-
-    __name__: str
-
-    @property
-    def closure(self) -> Closure: ...
-    @property
-    def identity(self) -> bytes:
-        """What decides its key beside its closure: its name and what was declared of it."""
-
-    @property
-    def defaults(self) -> bytes:
-        """What those who call it may leave to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """Everything first-party that decides what a function returns, up to the analyses that it calls.
-
-    Attributes
-    ----------
-    calls
-        The analyses it can call, by the number that it knows them by. Their code is not in the digest: their results
-        are reads of each computation.
-    packages
-        Installed packages that it uses.
-    externals
-        Every name of installed code that it uses: module, name and place.
-    """
-
-    digest: Digest
-    members: tuple[Member, ...]
-    calls: tuple[Callee, ...]
-    packages: tuple[str, ...]
-    externals: tuple[tuple[str, str, str], ...]
-    guard: Guard
-
-
-def closure_of(function: Any, depends_on: tuple[Any, ...] = ()) -> Closure:
-    """The closure of `function` and of everything in `depends_on`.
-
-    Parameters
-    ----------
-    function
-        A function, a partial, or any callable made of first-party code.
-    depends_on
-        What it reaches by ways that cannot be followed. Naming any says that no lookup by a computed name reaches more.
-
-    Raises
-    ------
-    UnresolvedDependency
-        Something it reaches cannot be known without running it, or has no canonical form.
-    SourceChanged, SourceUnavailable
-        The running code has no source any more, or never had one.
-    """
-    walk = _Walk(_package_of(function))
-    roots = [walk.describe(function, "@analysis", _in_words(function))]
-    roots += [walk.describe(one, "@analysis", "depends_on") for one in depends_on]
-    members = walk.members()
-    if walk.unknown and not depends_on:
-        raise walk.unknown[0]
-    digests = [
-        bytes(digest)
-        for one in members
-        for digest in (one.digest, *(reference.digest for reference in one.references))
-    ]
-    lengths = [b"%d" % len(one.references) for one in members]
-    digest = digest_of("closure", *roots, *lengths, *digests)
-    return Closure(
-        digest,
-        tuple(members),
-        tuple(walk.calls),
-        tuple(sorted(walk.packages)),
-        tuple(sorted(walk.externals)),
-        walk.guard,
-    )
-
-
-def whole_of(analysis: Callee) -> tuple[Digest, tuple[tuple[Callee, Closure], ...]]:
-    """The digest of all that an analysis and those that it calls can reach, and the closures that make it up."""
-    numbers, met = {id(analysis): 0}, [(analysis, analysis.closure)]
-    parts: list[bytes] = []
-    for one, closure in met:
-        parts += one.identity, bytes(closure.digest), b"%d" % len(closure.calls)
-        for called in closure.calls:
-            number = numbers.setdefault(id(called), len(met))
-            if number == len(met):
-                met.append((called, called.closure))
-            parts += b"%d" % number, called.defaults
-    return digest_of("whole", *parts), tuple(met)
-
-
-def _package_of(function: Any) -> str:
-    while hasattr(function, "func"):
-        function = function.func
-    return str(getattr(function, "__module__", "")).partition(".")[0]
-
-
-class _Walk:
+class Walk:
     """Numbers functions and classes as they are met, and says of each what it is and refers to."""
 
-    def __init__(self, package: str) -> None:
-        self.guard = Guard()
+    def __init__(self, ours: FirstParty) -> None:
+        self.ours, self.guard = ours, Guard()
+        self.guard.name(*where_set())
         self.packages: set[str] = set()
         self.externals: set[tuple[str, str, str]] = set()
-        self.calls: list[Callee] = []
+        self.calls: list[Any] = []
         self.unknown: list[UnresolvedDependency] = []
-        self.ours = FirstParty(frozenset({package}) - {__name__.partition(".")[0]})
+        self.cached: list[Any] = []
         self._resolver = Resolver(self.ours, self.guard)
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []
@@ -228,6 +145,20 @@ class _Walk:
         self.unknown.append(UnresolvedDependency(place, what, advice))
         return b"unresolved " + what.encode()
 
+    def remembers(self, cache: Any) -> None:
+        """Note that what a function returned may be kept from one computation to the next."""
+        self.cached.append(plain_function(cache))
+        if hasattr(cache, "cache_clear"):
+            self.guard.caches.append(cache)
+
+    def calls_analysis(self) -> bool:
+        """Whether what was met calls an analysis, or a parameter of its own, which may be one."""
+        return bool(self.calls) or any(
+            isinstance(one, FunctionType)
+            and calls_parameter(definition_of_function(one).node)
+            for one in self._met
+        )
+
     def _describe_met(self, members: list[Member]) -> None:
         while len(members) < len(self._met):
             met = self._met[len(members)]
@@ -256,7 +187,7 @@ class _Walk:
             # Those of the analysis itself are params, or those of its callers.
             self.guard.content(value, self.ours.has)
         self.guard.attributes(function)
-        references += self._values(sorted(vars(function).items()), place)
+        references += self._values(_attributes(function), place)
         name = f"{function.__module__}.{function.__qualname__}"
         return _member(name, [definition], [node], references)
 
@@ -302,11 +233,20 @@ class _Walk:
                     uses.append(
                         (f"{uses[0][0]}()", f"{scope.file}:{names.bare[chain]}")
                     )
-                value = found
-                if rest and rest[0] == "__wrapped__" and is_analysis(found):
-                    # Called around its cache, the function is the caller's own code.
-                    value = found.__wrapped__
-                yield self._reference(spelled, value, place, uses)
+                for value in self._meant(found, rest):
+                    yield self._reference(spelled, value, place, uses)
+
+    def _meant(self, found: Any, rest: Chain) -> Iterator[Any]:
+        """What is meant by an attribute of `found`: of an analysis, not all hang together."""
+        if not rest or not is_analysis(found):
+            yield found
+        elif rest[0] == "__wrapped__":
+            # Called around its cache, the function is the caller's own code.
+            yield found.__wrapped__
+        else:
+            yield found
+            if rest[0] in vars(found) and not rest[0].startswith("_"):
+                yield self.guard.attribute(found, rest[0])
 
     def _values(self, values: Iterable[tuple[str, Any]], place: str) -> list[Reference]:
         return [self._reference(name, value, place) for name, value in values]
@@ -334,7 +274,7 @@ class _Walk:
             kind,
             spelled,
             digest_of("reference", spelled.encode(), described),
-            _in_words(value),
+            in_words(value),
         )
 
 
@@ -349,6 +289,13 @@ def _scope_of(
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     file, line = definition.file, definition.line
     return Scope(file, line, namespace, looked_up, cells, names.imports)
+
+
+def _attributes(function: FunctionType) -> list[tuple[str, Any]]:
+    """What a function holds beside its code, but for what `functools.wraps` copied from another."""
+    held = vars(function)
+    copied = getattr(held.get("__wrapped__"), "__dict__", {}).keys() - {"__wrapped__"}
+    return [(name, held[name]) for name in sorted(held.keys() - copied)]
 
 
 def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
@@ -371,7 +318,8 @@ def _member(
     )
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """What a value is, for people."""
     if isinstance(value, Label):
         return f"{value.package}.{value.name}".strip(".")
     name = getattr(value, "__qualname__", None)
