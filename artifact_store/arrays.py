@@ -13,10 +13,10 @@ take ten times as long; only compressed arrays go through zarr itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -41,7 +41,9 @@ from artifact_store.descriptors import (
 )
 from artifact_store.digests import Digest, Hasher
 from artifact_store.errors import CorruptArtifact
+from artifact_store.recent import Recent
 from artifact_store.shards import (
+    MAP_BYTES,
     AnyArray,
     Codec,
     Document,
@@ -75,10 +77,11 @@ __all__ = [
     "write_group",
 ]
 
-Check: TypeAlias = Callable[[os.stat_result], object]
-
 # Read to be digested: large enough that calls do not count, and stays in the CPU's cache.
 READ_BYTES: Final = 1 << 20
+
+# Of small arrays: enough for a few runs, and no more than one large array takes.
+HELD_BYTES: Final = 64 << 20
 
 
 def write_group(
@@ -166,40 +169,53 @@ def file_stats(
     }
 
 
-def _accept(found: os.stat_result) -> None:
-    """Take the file as it is."""
+# What was read of files whose content is known to be right, by place and stat.
+_at_hand: Recent[tuple[str, str, FileStat], AnyArray] = Recent(
+    HELD_BYTES, lambda array: array.nbytes
+)
 
 
 def open_array(
-    directory: str | Path, stored: StoredArray, check: Check = _accept
+    directory: str | Path, stored: StoredArray, expected: FileStat | None = None
 ) -> AnyArray:
     """The array, read-only: mapped from 1 MiB on, read below it or if compressed.
 
     Parameters
     ----------
-    check
-        Called with the `fstat` of the very file that is then mapped or read;
-        raises to refuse it. Not called for an array without elements.
+    expected
+        The stat of the file when its content was known to be right. `CorruptArtifact` is raised of another one; what
+        this process read of it before is not read again.
     """
     if 0 in stored.shape:
         return _read_only(np.empty(stored.shape, stored.dtype))
     if stored.codec == "zstd":
-        return _open_compressed(directory, stored, check)[:]
+        return _open_compressed(directory, stored, expected)[:]
+    directory = os.fspath(directory)
+    if expected is not None:
+        known = _at_hand.get((directory, stored.name, expected))
+        if known is not None:
+            return known.view()
     path = f"{directory}/{stored.file}"
     descriptor = open_file(path)
     try:
-        _check_stat(descriptor, path, stored, check)
-        return read_raw(descriptor, stored)
+        _check_stat(descriptor, path, stored, expected)
+        array = read_raw(descriptor, stored)
     finally:
         os.close(descriptor)
+    if expected is not None and array.nbytes < MAP_BYTES:
+        _at_hand.put((directory, stored.name, expected), array)
+    return array.view()
 
 
-def _check_stat(descriptor: int, path: str, stored: StoredArray, check: Check) -> None:
+def _check_stat(
+    descriptor: int, path: str, stored: StoredArray, expected: FileStat | None
+) -> None:
     found = os.fstat(descriptor)
     if found.st_size != stored.size:
         problem = f"has {found.st_size} bytes instead of {stored.size}"
         raise CorruptArtifact(path, problem)
-    check(found)
+    if expected is not None and FileStat.of(found) != expected:
+        raise CorruptArtifact(path, "was written to after it was verified")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +236,7 @@ class _CompressedArray:
 
 
 def _open_compressed(
-    directory: str | Path, stored: StoredArray, check: Check
+    directory: str | Path, stored: StoredArray, expected: FileStat | None
 ) -> _CompressedArray:
     import zarr
 
@@ -228,7 +244,7 @@ def _open_compressed(
     check_file(f"{directory}/{stored.name}/zarr.json", _array_json(stored))
     path = f"{directory}/{stored.file}"
     with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, check)
+        _check_stat(descriptor, path, stored, expected)
     source = zarr.open_array(f"{directory}/{stored.name}", mode="r")
     return _CompressedArray(source, stored, path)
 
@@ -247,7 +263,7 @@ class LazyArray:
 
     directory: str
     stored: StoredArray
-    check: Check = _accept
+    expected: FileStat | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -277,14 +293,15 @@ class LazyArray:
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> AnyArray:
-        whole = open_array(self.directory, self.stored, self.check)
+        whole = open_array(self.directory, self.stored, self.expected)
         return np.array(whole, dtype=dtype, copy=copy)
 
     def __getitem__(self, index: Any) -> Any:
         if self.stored.codec == "raw":
-            return open_array(self.directory, self.stored, self.check)[index]
+            return open_array(self.directory, self.stored, self.expected)[index]
         rows, within = _split_index(index, len(self))
-        return _open_compressed(self.directory, self.stored, self.check)[rows][within]
+        compressed = _open_compressed(self.directory, self.stored, self.expected)
+        return compressed[rows][within]
 
 
 def _split_index(index: Any, length: int) -> tuple[slice, Any]:
@@ -358,7 +375,7 @@ def digest_group(directory: str | Path, stored: Iterable[StoredArray]) -> Digest
 def _pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryview]:
     """The bytes of the array, each piece good until the next is asked for."""
     if stored.codec == "zstd":
-        source = _open_compressed(directory, stored, _accept)
+        source = _open_compressed(directory, stored, None)
         for row in range(0, stored.shape[0], stored.rows):
             yield bytes_of(source[row : row + stored.rows])
     elif stored.file:
@@ -370,7 +387,7 @@ def _raw_pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryvi
     # Not mapped: from a bad disk, reading raises, and touching a map kills the process.
     buffer = memoryview(bytearray(min(READ_BYTES, stored.nbytes)))
     with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, _accept)
+        _check_stat(descriptor, path, stored, None)
         done = 0
         while done < stored.nbytes:
             count = os.preadv(descriptor, [buffer[: stored.nbytes - done]], done)

@@ -6,26 +6,23 @@ entry ──► *Artifact* ──► arrays, as the function returned them
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from artifact_store.arrays import (
-    FileStat,
     LazyArray,
     StoredArray,
     describe_group,
     open_array,
 )
 from artifact_store.digests import Digest
-from artifact_store.errors import CorruptArtifact, MissingArray
+from artifact_store.errors import MissingArray
 from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
 from artifact_store.manifests import Provenance
@@ -38,16 +35,7 @@ if TYPE_CHECKING:
     from zarr import Group
 
 
-def _refuse_changed(
-    path: str, expected: FileStat | None, found: os.stat_result
-) -> None:
-    """Raise unless a file that was just opened is the one that was verified."""
-    if FileStat.of(found) != expected:
-        raise CorruptArtifact(path, "was written to after it was verified")
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True, weakref=True):
     """The arrays of one entry, each read when it is asked for.
 
     `artifact["norm"]` is lazy and reads the rows that are indexed; `artifact.numpy()`
@@ -112,7 +100,9 @@ class Artifact:
         """The array of this name, unread."""
         for stored in self.entry.manifest.arrays:
             if stored.name == name:
-                return LazyArray(self.entry.directory, stored, self._check(stored))
+                return LazyArray(
+                    self.entry.directory, stored, self.entry.files.get(name)
+                )
         raise MissingArray(self.label, name, self.keys())
 
     def numpy(self) -> Any:
@@ -150,14 +140,8 @@ class Artifact:
         return self.entry.manifest.told.hex
 
     def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
-        return open_array(self.entry.directory, stored, self._check(stored))
-
-    def _check(self, stored: StoredArray) -> partial[None]:
-        return partial(
-            _refuse_changed,
-            f"{self.entry.directory}/{stored.file}",
-            self.entry.files.get(stored.name),
-        )
+        files = self.entry.files
+        return open_array(self.entry.directory, stored, files.get(stored.name))
 
     def __repr__(self) -> str:
         arrays = ", ".join(

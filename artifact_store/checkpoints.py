@@ -17,7 +17,7 @@ import stat
 import time
 from collections.abc import Iterator, KeysView, Mapping, Set
 from difflib import get_close_matches
-from functools import cached_property, lru_cache
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -50,6 +50,7 @@ from artifact_store.files import (
     reopen,
 )
 from artifact_store.reads import ABSENT, Question, answer_of
+from artifact_store.recent import Recent
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
 
 if TYPE_CHECKING:
@@ -269,20 +270,23 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     where = os.fspath(path)
     if not where.startswith("/"):
         where = os.path.join(os.getcwd(), where)
+    known = _opened.get(where)
     try:
         signature = _signature_of(where)
     except (OSError, ValueError):
         return Checkpoint(where)  # It knows how to say what is amiss.
+    if known is not None and known.signature == signature:
+        return known
     # What cannot be told from its successor is opened anew each time, so that no racy digest is ever shared.
     if is_racy(signature, time.time_ns()):
         return Checkpoint(where)
-    return _open_once(where, signature)
+    checkpoint = reopen(Checkpoint, where, signature)
+    _opened.put(where, checkpoint)
+    return checkpoint
 
 
 # As many as a long run has checkpoints; each holds a header and its digests, about 10 kB.
-@lru_cache(maxsize=1024)
-def _open_once(path: str, signature: Signatures) -> Checkpoint:
-    return reopen(Checkpoint, path, signature)
+_opened: Recent[str, Checkpoint] = Recent(1024)
 
 
 def _signature_of(path: str) -> Signatures:

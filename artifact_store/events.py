@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from artifact_store.keys import Key
 
@@ -15,22 +16,19 @@ log = logging.getLogger("artifact_store")
 log.addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """The store held the entry."""
 
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(msgspec.Struct, frozen=True):
     """The store did not hold the entry; the function runs."""
 
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A new entry is visible, `seconds` after its function was called."""
 
     key: Key
@@ -38,8 +36,7 @@ class Published:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(msgspec.Struct, frozen=True):
     """A corrupt entry was moved out of the way, and is computed again."""
 
     key: Key

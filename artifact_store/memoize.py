@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -42,9 +42,11 @@ from artifact_store.explain import Explanation, explain
 from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
 from artifact_store.keys import Key, key_of
 from artifact_store.params import encode_inputs, encode_params
+from artifact_store.recent import Recent
 from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.signatures import Signature
+from artifact_store.spellings import Spelled, spelled, spelling_of
 from artifact_store.stores.base import Publication, Store
 from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
 from artifact_store.transport import (
@@ -115,7 +117,7 @@ class Analysis(Generic[P, R]):
         """What the function returns, as read-only numpy arrays; computed only if it is not stored."""
         call = self.call(*args, **kwargs)
         try:
-            artifact = self._noted(call)
+            artifact = self._told(call, self.materialize)
             try:
                 return cast(R, artifact.numpy())
             except CorruptArtifact as corrupt:
@@ -130,18 +132,15 @@ class Analysis(Generic[P, R]):
 
     def artifact(self, *args: P.args, **kwargs: P.kwargs) -> Artifact:
         """A lazy handle on the stored result; computed if missing. Raises `StoreFailed` if it cannot be kept."""
-        return self._noted(self.call(*args, **kwargs))
+        return self._told(self.call(*args, **kwargs), self.materialize)
 
-    def _noted(self, call: Call) -> Artifact:
-        return self._told(call, lambda: self.materialize(call))
-
-    def _told(self, call: Call, act: Callable[[], A]) -> A:
+    def _told(self, call: Call, act: Callable[[Call], A]) -> A:
         """What `act` gives; if a computation makes this call, it is noted there."""
         recorder = recorder_of(self, call)
         if recorder is None:
-            return act()
+            return act(call)
         with noting(recorder, self, call) as note:
-            artifact = act()
+            artifact = act(call)
             note(artifact)
         return artifact
 
@@ -152,7 +151,7 @@ class Analysis(Generic[P, R]):
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
         """The stored artifact, or `None`; never computes."""
         call = self.call(*args, **kwargs)
-        return self._told(call, lambda: stored(call))
+        return self._told(call, stored)
 
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
         """Compute it again whatever is stored, keep that, and say whether it changed."""
@@ -160,7 +159,7 @@ class Analysis(Generic[P, R]):
         with computing(call):
             before = stored(call)
             after = self._told(
-                call, lambda: Artifact(publish(call, compute(call, self._function)))
+                call, lambda _: Artifact(publish(call, compute(call, self._function)))
             )
         return Recomputation(after, before)
 
@@ -185,6 +184,14 @@ class Analysis(Generic[P, R]):
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed."""
+        spelling = spelling_of(args, kwargs)
+        known = None if spelling is None else self._calls.get(spelling)
+        if (
+            known is not None
+            and known.call.whole is self._whole()[0]
+            and known.stands()
+        ):
+            return known.call
         arguments = self._signature.bind(args, kwargs)
         store = chosen_store(self.declaration.store, home_of_arguments(arguments))
         if store is None:
@@ -197,9 +204,12 @@ class Analysis(Generic[P, R]):
             encode_inputs(self.__name__, arguments.inputs, store),
         )
         closure = closures[0][1]
-        return Call(
+        call = Call(
             key, whole, closure, self.declaration, self._signature, arguments, store
         )
+        if spelling is not None and (again := spelled(call)) is not None:
+            self._calls.put(spelling, again)
+        return call
 
     def call_with(self, passed: Mapping[str, Any]) -> Call:
         """The call with these arguments, by name."""
@@ -223,10 +233,15 @@ class Analysis(Generic[P, R]):
 
     def _whole(self) -> tuple[Digest, tuple[tuple[Callee, Closure], ...]]:
         known = self._last_whole
-        if known is None or any(one.closure is not was for one, was in known[1]):
-            known = whole_of(self)
-            forget_stale(known[0], [closure for _, closure in known[1]])
-            self._last_whole = known
+        if known is not None:
+            for one, was in known[1]:
+                if one.closure is not was:
+                    break
+            else:
+                return known
+        known = whole_of(self)
+        forget_stale(known[0], [closure for _, closure in known[1]])
+        self._last_whole = known
         return known
 
     @property
@@ -263,6 +278,11 @@ class Analysis(Generic[P, R]):
     def _signature(self) -> Signature:
         return Signature(self._function, self.declaration.ignore)
 
+    @functools.cached_property
+    def _calls(self) -> Recent[Hashable, Spelled]:
+        # As many as a long run has checkpoints.
+        return Recent(1024)
+
     def __set_name__(self, owner: type, name: str) -> None:
         raise MethodRefused(f"{owner.__qualname__}.{name}")
 
@@ -279,7 +299,7 @@ class Analysis(Generic[P, R]):
                 one.name.startswith("__main__.") for one in self.closure.members
             )
             state = {**vars(self), "_last_closure": self.closure if travels else None}
-            for remade in ("_signature", "_last_whole"):
+            for remade in ("_signature", "_last_whole", "_calls"):
                 state.pop(remade, None)
             return object.__new__, (Analysis,), state
         return unpacked, (packed(self),)

@@ -427,25 +427,39 @@ def test_maps_hold_no_descriptors(tmp_path: Path) -> None:
     assert maps[-1][-1] == 1
 
 
-def test_the_check_sees_the_very_file_and_may_refuse_it(
+def test_a_file_of_another_stat_than_expected_is_refused(
     tmp_path: Path, codec: Codec
 ) -> None:
     group = tmp_path / "group"
     records = write_group(group, normalize({"x": np.ones(9)}), codec=codec)
     remembered = file_stats(group, records)["x"]
-    seen: list[FileStat] = []
+    encoded = msgspec.json.encode(remembered)
+    expected = msgspec.json.decode(encoded, type=FileStat)
 
-    def refuse(found: os.stat_result) -> None:
-        raise PermissionError
+    assert bits(open_array(group, records[0], expected)) == bits(np.ones(9))
+    for changed in ({"ctime_ns": 1}, {"mtime_ns": 1}, {"inode": 1}):
+        other = msgspec.structs.replace(expected, **changed)
+        with pytest.raises(CorruptArtifact, match="written to after it was verified"):
+            LazyArray(str(group), records[0], other)[0]
 
-    open_array(group, records[0], lambda found: seen.append(FileStat.of(found)))
 
-    assert seen == [remembered]
-    assert (
-        msgspec.json.decode(msgspec.json.encode(remembered), type=FileStat) == seen[0]
-    )
-    with pytest.raises(PermissionError):
-        LazyArray(str(group), records[0], refuse)[0]
+def test_what_was_read_of_a_file_of_known_content_is_not_read_again(
+    tmp_path: Path,
+) -> None:
+    group = tmp_path / "group"
+    records = write_group(group, normalize({"x": np.ones(9)}))
+    expected = file_stats(group, records)["x"]
+    first = open_array(group, records[0], expected)
+    first.shape = (3, 3)
+    shutil.rmtree(group)
+
+    again = open_array(group, records[0], expected)
+
+    assert again.shape == (9,)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        again.flags.writeable = True
+    with pytest.raises(CorruptArtifact, match="missing"):
+        open_array(group, records[0])
 
 
 INDICES: tuple[Any, ...] = (

@@ -19,7 +19,7 @@ import pytest
 import torch
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
 
-from artifact_store import Artifact, Checkpoint, File, Run, analysis, errors
+from artifact_store import Artifact, Checkpoint, File, Run, analysis, arrays, errors
 from artifact_store.anonymity import AnonymousCheckpoint
 from artifact_store.errors import (
     ArtifactStoreError,
@@ -37,6 +37,7 @@ from artifact_store.errors import (
 from artifact_store.events import Event, Hit, Miss, Published, SetAside
 from artifact_store.memoize import Analysis
 from artifact_store.reads import Recorder
+from artifact_store.recent import Recent
 
 Calls = list[Any]
 
@@ -854,6 +855,7 @@ def test_what_only_decoding_brings_to_light_is_set_aside_and_computed_again(
 def test_an_artifact_that_is_evicted_between_find_and_read_is_computed_again(
     checkpoint: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(arrays, "_at_hand", Recent(0))
     call = mean.call(Checkpoint(checkpoint), calls=calls)
     mean(Checkpoint(checkpoint), calls=calls)
     numpy = Artifact.numpy

@@ -45,7 +45,8 @@ class Checks:
 
     def size(self, collection: Collection[Any]) -> None:
         """`collection` keeps its size."""
-        self._add(f"len({self._the(collection)}) == {len(collection)}")
+        the = self._the(collection)
+        self._add(f"len({the}) == {len(collection)}" if collection else f"not {the}")
 
     def items(self, collection: Collection[Any]) -> None:
         """`collection` keeps its items, in their order."""
@@ -67,17 +68,19 @@ class Checks:
         self._add(f"{self._the(check)}()")
 
     def compiled(self) -> Callable[[], bool]:
-        """Whether all checks pass; may raise if not."""
+        """Whether all checks pass."""
         if self._now:
             self.call(lambda: all(map(is_, chain.from_iterable(self._now), self._then)))
         terms = " and ".join(self._terms) or "True"
+        checks = [f"if not ({terms}): return False", *self._statements, "return True"]
         lines = [
             "def passed():",
-            f"if not ({terms}): return False",
-            *self._statements,
-            "return True",
+            " try:",
+            *(f"  {check}" for check in checks),
+            # What cannot be read any more is not what it was.
+            " except Exception: return False",
         ]
-        exec("\n ".join(lines), self._objects)
+        exec("\n".join(lines), self._objects)
         return cast(Callable[[], bool], self._objects["passed"])
 
     def _add(self, term: str) -> None:

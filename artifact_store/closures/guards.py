@@ -99,16 +99,9 @@ class Guard:
         for part in self._parts(value, is_ours):
             self.content(part, is_ours)
 
-    def holds(self) -> bool:
-        """Whether nothing changed since."""
-        try:
-            return self._nothing_changed()
-        except Exception:
-            # What cannot be read any more is not what it was.
-            return False
-
     @functools.cached_property
-    def _nothing_changed(self) -> Callable[[], bool]:
+    def holds(self) -> Callable[[], bool]:
+        """Whether nothing changed since: a function, compiled when it is first asked for."""
         return self._checks.compiled()
 
     def _parts(self, value: Any, is_ours: Callable[[type], bool]) -> Iterator[Any]:
@@ -193,7 +186,12 @@ def _keeps(value: Any) -> Callable[[], bool]:
     read = _in_place(value)
     if read is not None:
         layout, content = _layout(read()), read().tobytes()
-        return lambda: _layout(read()) == layout and content.startswith(read())
+
+        def is_kept() -> bool:
+            array = read()
+            return _layout(array) == layout and content.startswith(array)
+
+        return is_kept
     try:
         encoded = encode(value)
     except Unencodable:

@@ -56,7 +56,8 @@ from artifact_store.staging import (
     sync_upward,
 )
 from artifact_store.stores.base import Entry, Publication
-from artifact_store.stores.records import Records, read
+from artifact_store.stores.records import Records, look, read
+from artifact_store.stores.seen import SeenEntries
 
 _GITIGNORE = (
     b"# Artifacts can be computed again; see .store for how they were made.\n*\n"
@@ -79,6 +80,7 @@ class LocalStore:
         # output digest, and entries, which share them.
         self._verified: dict[str, Mapping[str, FileStat]] = {}
         self._trusted: dict[Key, Mapping[str, FileStat]] = {}
+        self._seen = SeenEntries()
         self._is_swept = False
         self._is_new = False
 
@@ -90,13 +92,17 @@ class LocalStore:
         return f"LocalStore({self._layout.root!r})"
 
     def find(self, key: Key) -> Entry | None:
+        return self._seen.find(key) or self._read(key)
+
+    def _read(self, key: Key) -> Entry | None:
         path = self._layout.manifest(key)
         try:
-            content = read(path)
+            found = look(path)
         except OSError as error:
             raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
-        if content is None:
+        if found is None:
             return None
+        content, status = found
         manifest = parse_manifest(content, path)
         if manifest.key != key.digest.hex:
             raise CorruptArtifact(
@@ -104,7 +110,9 @@ class LocalStore:
             )
         directory = self._layout.group(manifest.output)
         files = self._verify(key, manifest, directory, content)
-        return Entry(key, manifest, directory, files)
+        entry = Entry(key, manifest, directory, files)
+        self._seen.note(entry, path, status)
+        return entry
 
     def _verify(
         self, key: Key, manifest: Manifest, directory: str, content: bytes

@@ -120,14 +120,20 @@ def _memo_check(digests: Any) -> str:
 
 def read(path: str) -> bytes | None:
     """The content of a small file; `None` if it is not there, nothing if it is a folder."""
+    found = look(path)
+    return None if found is None else found[0]
+
+
+def look(path: str) -> tuple[bytes, os.stat_result] | None:
+    """The same, and the stat of the very file that was read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        size = os.fstat(descriptor).st_size
-        return os.read(descriptor, size + 1)
+        status = os.fstat(descriptor)
+        return os.read(descriptor, status.st_size + 1), status
     except IsADirectoryError:
-        return b""
+        return b"", status
     finally:
         os.close(descriptor)

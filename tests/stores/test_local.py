@@ -604,7 +604,8 @@ def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.publish(key(), publication())
-    monkeypatch.setattr(local, "read", refuse)
+    for name in ("look", "read"):
+        monkeypatch.setattr(local, name, refuse)
 
     with pytest.raises(CorruptArtifact, match="cannot be read .Input/output"):
         store.find(key())

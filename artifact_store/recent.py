@@ -1,0 +1,56 @@
+"""What a process keeps at hand, up to a limit; what was used longest ago goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """Values by their keys, as many as fit.
+
+    Parameters
+    ----------
+    limit
+        What the sizes of all of them add up to at most.
+    size_of
+        The size of one; if not given, each counts one.
+    """
+
+    def __init__(self, limit: int, size_of: Callable[[V], int] = lambda _: 1) -> None:
+        self._limit, self._size_of = limit, size_of
+        self._held: OrderedDict[K, V] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: K) -> V | None:
+        """The value of a key; `None` if it is not at hand."""
+        try:
+            value = self._held[key]
+            self._held.move_to_end(key)
+        except KeyError:
+            return None
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value in place of the one that the key had."""
+        # Whoever would have to wait does without: in a forked child, the lock may belong to nobody that lives.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            replaced = self._held.pop(key, None)
+            self._size -= 0 if replaced is None else self._size_of(replaced)
+            self._held[key] = value
+            self._size += self._size_of(value)
+            while self._size > self._limit:
+                self._size -= self._size_of(self._held.popitem(last=False)[1])
+        finally:
+            self._lock.release()
+
+    def __len__(self) -> int:
+        return len(self._held)
