@@ -10,7 +10,8 @@ import datetime
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from artifact_store.artifacts import Artifact
 from artifact_store.closures.reach import Closure
 from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest, digest_of
-from artifact_store.encoding import shown
-from artifact_store.inputs import inputs_in
+from artifact_store.encoding import PLAIN, shown
+from artifact_store.errors import ArtifactStoreError
+from artifact_store.inputs import inputs_in, is_input
 from artifact_store.keys import Key, start_of
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
@@ -33,7 +35,7 @@ from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, dict=True):
     """One call of an analysis, and where its result is kept.
 
     Attributes
@@ -42,6 +44,8 @@ class Call(msgspec.Struct, frozen=True):
         Of all that may decide the result, whether it is read or not.
     whole, closure
         The code of the analysis and of those it calls; that of the analysis alone.
+    params_bytes
+        The params in canonical bytes, as they were when the call was made.
     """
 
     key: Key
@@ -50,22 +54,38 @@ class Call(msgspec.Struct, frozen=True):
     declaration: Declaration
     signature: Signature
     arguments: Arguments
+    params_bytes: bytes
     store: Store
 
-    @property
+    @cached_property
     def start(self) -> Digest:
         """What it has in common with the calls that read the same, as long as they are told the same."""
         return self.start_with(self.closure.digest)
 
     def start_with(self, closure: Digest) -> Digest:
         """The same, had it the code of another closure."""
+        return self._start(closure, self.params_bytes)
+
+    def _start(self, closure: Digest, params: bytes) -> Digest:
         return start_of(
             self.key.analysis,
             closure,
             self.declaration.environment_bytes,
-            encode_params(self.key.analysis, self.arguments.params),
+            params,
             form_of(self.arguments.inputs),
         )
+
+    def is_as_made(self) -> bool:
+        """Whether its arguments still are what they were."""
+        values = self.arguments.params.values()
+        is_plain = PLAIN.issuperset(map(type, values))
+        if is_plain and all(map(is_input, self.arguments.inputs.values())):
+            return True  # Nobody can change these.
+        try:
+            params = encode_params(self.key.analysis, self.arguments.params)
+            return self._start(self.closure.digest, params) == self.start
+        except ArtifactStoreError:
+            return False
 
     @property
     def label(self) -> str:
@@ -75,9 +95,12 @@ class Call(msgspec.Struct, frozen=True):
             home = home_of_input(one)
             elsewhere = str(home) != self.store.location
             names.append(f"{home.parent.name}_{one.label}" if elsewhere else one.label)
-        params = self.signature.non_default(self.arguments.params)
-        exactly = encode_params(self.key.analysis, self.arguments.params)
-        return door_label("+".join(names) or self.key.analysis, params, exactly)
+        name = "+".join(names) or self.key.analysis
+        return door_label(name, self._non_default, self.params_bytes)
+
+    @cached_property
+    def _non_default(self) -> dict[str, Any]:
+        return self.signature.non_default(self.arguments.params)
 
     @property
     def inputs(self) -> tuple[InputRecord, ...]:
@@ -91,12 +114,11 @@ class Call(msgspec.Struct, frozen=True):
     @property
     def params(self) -> dict[str, ParamRecord]:
         """Every param, as people read it and as the key counts it."""
-        others = self.signature.non_default(self.arguments.params)
         return {
             name: ParamRecord(
                 shown(value),
                 digest_of("param", encode_param(value)).hex,
-                name not in others,
+                name not in self._non_default,
             )
             for name, value in self.arguments.params.items()
         }
@@ -129,13 +151,15 @@ class Call(msgspec.Struct, frozen=True):
             seconds=seconds,
         )
 
-    def details(self) -> dict[tuple[str, str], Any]:
-        """The closure in words, and the parts of each input, by digest."""
-        found: dict[tuple[str, str], Any] = {
-            ("closures", self.closure.digest.hex): closure_in_words(self.closure)
+    def details(self) -> dict[tuple[str, str], Callable[[], Any]]:
+        """The closure in words, and the parts of each input, by digest; made when they are asked for."""
+        found: dict[tuple[str, str], Callable[[], Any]] = {
+            ("closures", self.closure.digest.hex): partial(
+                closure_in_words, self.closure
+            )
         }
         for one in inputs_of(self.arguments):
-            found["inputs", one.identify(self.store).hex] = parts_of(one)
+            found["inputs", one.identify(self.store).hex] = partial(parts_of, one)
         return found
 
 

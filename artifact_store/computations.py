@@ -20,7 +20,6 @@ from artifact_store.causes import describe
 from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.closures.reach import closure_of
-from artifact_store.digests import Digest
 from artifact_store.encoding import PLAIN
 from artifact_store.errors import ArtifactStoreError, NotKept, UndeclaredCall
 from artifact_store.files import File
@@ -88,7 +87,6 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     recorder = Recorder(
         call.closure.calls, is_strict=is_strict(call.declaration.strict)
     )
-    start = call.start
     if call.closure.remembers:
         recorder.untold = "it may remember results of other analyses from before"
     inputs = anonymous(call.arguments.inputs, recorder)
@@ -116,7 +114,7 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
         if isinstance(one, File):
             # Unlike a checkpoint, which checks at every read, it may have been read by its path.
             one.check_unchanged()
-    if not _starts_at(call, start):
+    if not call.is_as_made():
         recorder.fleeting = "it changed the arguments that it was given"
     arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
     if recorder.fleeting:
@@ -126,7 +124,7 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     if not recorder.untold:
         # Of two calls that only labels distinguish, neither takes the place of the other.
         key = key_told(key, recorder.outside) if recorder.outside else key
-        steps = steps_of(start, recorder.reads, key.digest.hex)
+        steps = steps_of(call.start, recorder.reads, key.digest.hex)
     return Publication(
         key=key,
         arrays=arrays,
@@ -142,14 +140,6 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
         steps=steps,
         kinship=call.kinship,
     )
-
-
-def _starts_at(call: Call, start: Digest) -> bool:
-    """Whether the arguments of a call are what they were."""
-    try:
-        return call.start == start
-    except ArtifactStoreError:
-        return False
 
 
 _KEEP = (

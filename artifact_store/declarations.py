@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
@@ -17,7 +18,7 @@ from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Declaration:
     """The arguments of `@analysis`, checked; see there for what each means."""
 
@@ -34,13 +35,13 @@ class Declaration:
     durable: bool = False
     function: str = ""
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """What it adds to the key, in words: dimensions are stored, and some versions count."""
         counted = {name: version_of(name) for name in sorted(self.versions)}
         return f"dims={dict(sorted(self.dims.items()))} versions={counted}"
 
-    @property
+    @cached_property
     def environment_bytes(self) -> bytes:
         """The same in canonical bytes."""
         return encode(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from artifact_store.layout import Layout
+from artifact_store.listing import briefs, listed_keys
 from artifact_store.stores.base import Store
 
 Kind: TypeAlias = Literal["analysis", "shared", "records", "leftover"]
 
-UNNAMED = "data without a manifest"
+UNNAMED: Final = "data without a manifest"
+SEVERAL: Final = "several analyses"
+BESIDE: Final = "doors and records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +53,25 @@ class Inventory:
         return Share("total", "records", entries, files, nbytes)
 
 
-def inventory(store: Store) -> Inventory:
-    """Count every file of a store in a directory."""
-    entries: dict[str, int] = {}
-    owners: dict[str, set[str]] = {}
-    for key in store.keys():
-        entries[key.analysis] = entries.get(key.analysis, 0) + 1
-    for manifest in store.manifests():
-        owners.setdefault(manifest.output, set()).add(manifest.analysis)
-
+def inventory(
+    store: Store, advance: Callable[[int, str], None] = lambda count, note: None
+) -> Inventory:
+    """Count every file of a store in a directory; `advance` is told how many manifests have been read or measured."""
+    layout = Layout(store.location)
+    entries = Counter(key.analysis for key in listed_keys(layout))
+    owners = _owners(layout, advance)
     counted: dict[tuple[str, Kind], tuple[int, int]] = {
         (analysis, "analysis"): (0, 0) for analysis in sorted(entries)
     }
-    layout = Layout(store.location)
-    for path, nbytes in _files(layout.root):
-        share = _share_of(path, layout, owners)
-        files, so_far = counted.get(share, (0, 0))
-        counted[share] = files + 1, so_far + nbytes
+    for folder, files, nbytes in _folders(layout.root):
+        if files:
+            share = _share_of(folder, layout, owners)
+            files_then, nbytes_then = counted.get(share, (0, 0))
+            counted[share] = files_then + files, nbytes_then + nbytes
+            if folder.startswith(layout.entries):
+                advance(files, share[0])
     shares = [
-        Share(name, kind, entries.get(name, 0) if kind == "analysis" else 0, *sums)
+        Share(name, kind, entries[name] if kind == "analysis" else 0, *sums)
         for (name, kind), sums in counted.items()
     ]
     order: list[Kind] = ["analysis", "shared", "records", "leftover"]
@@ -77,28 +79,64 @@ def inventory(store: Store) -> Inventory:
     return Inventory(layout.root, tuple(shares))
 
 
-def _files(root: str) -> Iterator[tuple[Path, int]]:
-    for folder, folders, names in os.walk(root):
-        doors = [name for name in folders if os.path.islink(f"{folder}/{name}")]
-        for name in names + doors:
-            path = Path(folder, name)
-            # Others may be at work in it.
-            with contextlib.suppress(FileNotFoundError):
-                yield path, path.lstat().st_size
+def _owners(
+    layout: Layout, advance: Callable[[int, str], None]
+) -> dict[bytes, str | None]:
+    """Whose each data are; `None` if they are of several analyses."""
+    owners: dict[bytes, str | None] = {}
+    for brief in briefs(layout, advance=advance):
+        output = brief.output.encode()
+        if owners.setdefault(output, brief.analysis) != brief.analysis:
+            owners[output] = None
+    return owners
+
+
+def _folders(root: str) -> Iterator[tuple[str, int, int]]:
+    """Each folder of a store, with the number and the bytes of the files in it; links are files."""
+    waiting = [root]
+    while waiting:
+        folder, files, nbytes = waiting.pop(), 0, 0
+        # Others may be at work in it.
+        try:
+            with os.scandir(folder) as found:
+                for one in found:
+                    if one.is_dir(follow_symlinks=False):
+                        waiting.append(one.path)
+                    elif (size := _size(one)) is not None:
+                        files, nbytes = files + 1, nbytes + size
+        except FileNotFoundError:
+            pass
+        yield folder, files, nbytes
+
+
+def _size(file: os.DirEntry[str]) -> int | None:
+    try:
+        return file.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None
 
 
 def _share_of(
-    path: Path, layout: Layout, owners: dict[str, set[str]]
+    folder: str, layout: Layout, owners: Mapping[bytes, str | None]
 ) -> tuple[str, Kind]:
-    if path.is_relative_to(layout.entries):
-        return path.relative_to(layout.entries).parts[0], "analysis"
-    if path.is_relative_to(layout.data):
-        output = "".join(path.relative_to(layout.data).parts[1:2])
-        owned_by = owners.get(output, set())
-        if len(owned_by) == 1:
-            return next(iter(owned_by)), "analysis"
-        return ("several analyses", "shared") if owned_by else (UNNAMED, "leftover")
+    """What the files of a folder count as."""
+    if (of := _below(folder, layout.entries)) is not None:
+        return (of[0], "analysis") if of else (BESIDE, "records")
+    if (of := _below(folder, layout.data)) is not None:
+        output = "".join(of[1:2]).encode()
+        if output not in owners:
+            return UNNAMED, "leftover"
+        owner = owners[output]
+        return (SEVERAL, "shared") if owner is None else (owner, "analysis")
     for left in (layout.staging, layout.quarantine):
-        if path.is_relative_to(left):
+        if _below(folder, left) is not None:
             return os.path.basename(left), "leftover"
-    return "doors and records", "records"
+    return BESIDE, "records"
+
+
+def _below(path: str, folder: str) -> list[str] | None:
+    """The names that lead to `path` from a folder that it is in, or is."""
+    if path == folder:
+        return []
+    start = len(folder) + 1
+    return path[start:].split("/") if path[:start] == folder + "/" else None

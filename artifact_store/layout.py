@@ -5,7 +5,8 @@ artifacts/
   .store/entries/<analysis>/3f/9a….json        manifests, by key
   .store/data/3f/3f9a…/                        zarr groups, by output digest
   .store/records/<kind>/<digest>.json          what it notes beside, see stores/records.py
-  .store/staging  leases  quarantine
+  .store/lock         of which each key that is computed has a byte locked
+  .store/staging  quarantine
 """
 
 from __future__ import annotations
@@ -84,17 +85,30 @@ class Layout:
         """The zarr group with this output digest."""
         return f"{self.root}/{HIDDEN}/data/{output[:2]}/{output}"
 
-    def lease(self, key: Key) -> str:
-        """The lock file of a key."""
-        return f"{self.root}/{HIDDEN}/leases/{key.digest.hex}"
+    @property
+    def lock(self) -> str:
+        """The file whose bytes are locked, each for a key."""
+        return f"{self.root}/{HIDDEN}/lock"
+
+    def records(self, kind: str) -> str:
+        """The folder of all that is noted of a kind."""
+        return f"{self.root}/{HIDDEN}/records/{kind}"
 
     def record(self, kind: str, digest: Digest | str) -> str:
         """What is noted of a kind under a digest; `stores/records.py` says what."""
-        return f"{self.root}/{HIDDEN}/records/{kind}/{digest}.json"
+        return f"{self.records(kind)}/{digest}.json"
+
+    def journal(self, analysis: str) -> str:
+        """The file that names every entry of an analysis as it was published."""
+        return f"{self.records('kin')}/{analysis}"
 
     def door(self, analysis: str, label: str) -> str:
         """The readable name of today's data."""
         return f"{self.root}/{analysis}/{label}"
+
+    def behind_door(self, output: str) -> str:
+        """The zarr group with this output digest, as seen from any door."""
+        return f"../{HIDDEN}/data/{output[:2]}/{output}"
 
 
 def door_label(label: str, params: Mapping[str, Any], exactly: bytes) -> str:

@@ -1,8 +1,9 @@
 """The right to compute a key, so that callers of one cold key compute it once.
 
-A lease is a kernel file lock: whoever dies loses it at once, and the next in
-line goes on. It saves work and guards nothing: entries are immutable, so two
-writers at worst write the same bytes.
+A lease is a kernel lock on one byte of the lock file of a store, whose place is
+made of the key: nothing is created or removed to take it, whoever dies loses it
+at once, and the next in line goes on. It saves work and guards nothing: entries
+are immutable, so two writers at worst write the same bytes.
 """
 
 from __future__ import annotations
@@ -10,50 +11,53 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
+from typing import Final
+
+# `struct flock` of Linux on 64 bits: type, whence, start, length, and a process, which is none for these locks.
+_FLOCK: Final = struct.Struct("hhqqi4x")
 
 
 @contextlib.contextmanager
-def leased(path: str) -> Iterator[None]:
-    """Hold the lease at `path`, after waiting for whoever holds it now.
+def leased(path: str, place: int) -> Iterator[None]:
+    """Hold the lease at `place` of the file at `path`, after waiting for whoever holds it now.
 
     Two threads of one process exclude each other too. Where locks cannot be had, nothing is held.
     """
-    descriptor = _acquire_if_possible(path)
+    descriptor = _acquire_if_possible(path, place)
     if descriptor is None:
         yield
         return
     try:
         yield
     finally:
-        # Unlink first: who waits for this file finds that it is gone, and makes a new one.
-        with contextlib.suppress(OSError):
-            os.unlink(path)
         # A forked child shares the lock and may outlive us, so closing would not be enough.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, place)
         os.close(descriptor)
 
 
-def _acquire_if_possible(path: str) -> int | None:
+def _acquire_if_possible(path: str, place: int) -> int | None:
     try:
-        return _acquire(path)
+        descriptor = _open(path)
     except OSError:
         # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
         # publishes then tells what is wrong with the place.
         return None
-
-
-def _acquire(path: str) -> int:
-    while True:
-        descriptor = _open(path)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(descriptor, path):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
+    try:
+        _lock(descriptor, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, place)
+    except OSError:
         os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(descriptor: int, command: int, kind: int, place: int) -> None:
+    # Of the open file and not of the process, unlike the older kind of such locks: threads exclude each other.
+    fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, place, 1, 0))
 
 
 def _open(path: str) -> int:
@@ -63,10 +67,3 @@ def _open(path: str) -> int:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return os.open(path, flags, 0o666)
-
-
-def _is_still(descriptor: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from artifact_store.digests import Digest
-from artifact_store.errors import AmbiguousEntry, CorruptArtifact, NoSuchEntry
+from artifact_store.errors import (
+    AmbiguousEntry,
+    ArtifactStoreError,
+    CorruptArtifact,
+    NoSuchEntry,
+)
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
+from artifact_store.listing import Brief, briefs, listed_keys
 from artifact_store.manifests import Manifest, parse_manifest
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import group_at
@@ -28,13 +36,14 @@ def entry_meant(store: Store, wanted: str) -> Manifest:
     door = Path(Layout(store.location).door(analysis, label) if at else wanted)
     found = _behind(door, store)
     if not found and at:
-        found = [
-            one
-            for one in store.manifests(analysis)
-            if label in [given.label for given in one.provenance.inputs]
-        ]
+        found = _read(
+            store,
+            lambda one: label in [given.label for given in one.provenance.inputs],
+            analysis,
+        )
     if not found and not at:
-        keys = [key for key in store.keys() if key.digest.hex.startswith(wanted)]
+        every = listed_keys(Layout(store.location))
+        keys = [key for key in every if key.digest.hex.startswith(wanted)]
         if len(keys) > 1:
             names = tuple(f"{key.digest.short} {key.analysis}" for key in keys)
             raise AmbiguousEntry(wanted, names)
@@ -52,11 +61,23 @@ def _behind(door: Path, store: Store) -> list[Manifest]:
     if group is None:
         return []
     analysis = door.absolute().parent.name if door.is_symlink() else None
-    same = [one for one in store.manifests(analysis) if one.output == group.name]
+    same = _read(store, lambda one: one.output == group.name, analysis)
     # Equal results share their data, so that the data alone do not say whose door it is.
     fitting = [one for one in same if _fits(one, door.name)] or same
     fitting.sort(key=lambda one: one.provenance.created)
     return list({str(one.provenance.params): one for one in fitting}.values())
+
+
+def _read(
+    store: Store, is_meant: Callable[[Brief], bool], analysis: str | None
+) -> list[Manifest]:
+    """The manifests that can be read among those that are meant."""
+    found = []
+    for brief in briefs(Layout(store.location), analysis):
+        if is_meant(brief):
+            with contextlib.suppress(ArtifactStoreError):
+                found.append(read_manifest(store, brief.address))
+    return found
 
 
 def _fits(manifest: Manifest, door: str) -> bool:

@@ -197,15 +197,17 @@ class Analysis(Generic[P, R]):
         if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
         whole, closures = self._whole()
-        key = key_of(
-            self.__name__,
-            whole,
-            encode_params(self.__name__, arguments.params),
-            encode_inputs(self.__name__, arguments.inputs, store),
-        )
-        closure = closures[0][1]
+        params = encode_params(self.__name__, arguments.params)
+        inputs = encode_inputs(self.__name__, arguments.inputs, store)
         call = Call(
-            key, whole, closure, self.declaration, self._signature, arguments, store
+            key_of(self.__name__, whole, params, inputs),
+            whole,
+            closures[0][1],
+            self.declaration,
+            self._signature,
+            arguments,
+            params,
+            store,
         )
         if spelling is not None and (again := spelled(call)) is not None:
             self._calls.put(spelling, again)

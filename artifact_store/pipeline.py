@@ -165,12 +165,13 @@ class AnalysisPipeline:
         """
         units = list(self._units(analyses, epochs))
         done: list[Done] = []
+        states: Counter[str] = Counter()
         with bar(
             self.run_of_checkpoints.name, sum(len(unit.analyses) for unit in units)
         ) as advance:
             for finished in each(_work, units, n_jobs, _memory(units)):
                 done += finished
-                states = Counter(one.state for one in done)
+                states.update(one.state for one in finished)
                 advance(
                     len(finished),
                     ", ".join(f"{count} {state}" for state, count in states.items()),
@@ -210,8 +211,9 @@ class AnalysisPipeline:
         along = tuple(one for one in wanted if not one.takes_run)
         of_run = tuple(one for one in wanted if one.takes_run)
         if along:
+            closures = _closures(along)
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, _closures(along), store, os.getpid())
+                yield _Unit(run, epoch, along, closures, store, os.getpid())
         if of_run and epochs is None:
             yield _Unit(run, None, of_run, _closures(of_run), store, os.getpid())
 
@@ -318,7 +320,7 @@ def _attempt(
         state,
         seconds,
         artifact.nbytes,
-        str(artifact.path),
+        artifact.entry.directory,
     )
 
 

@@ -114,6 +114,11 @@ class StoredArray(msgspec.Struct, frozen=True):
         """Bytes of the array itself, which a raw file begins with."""
         return math.prod(self.shape) * self.itemsize
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of an array that has rows."""
+        return math.prod(self.shape[1:]) * self.itemsize
+
 
 def check_name(name: str) -> None:
     """Raise `BadArrayName` unless `name` can be a folder, and a zarr node, anywhere."""
@@ -263,3 +268,10 @@ def read_raw(descriptor: int, stored: StoredArray) -> AnyArray:
         return map_array(descriptor, stored.shape, stored.dtype)
     # Of bytes that were cut off meanwhile, numpy refuses to make this shape.
     return np.ndarray(stored.shape, stored.dtype, os.pread(descriptor, nbytes, 0))
+
+
+def read_rows(descriptor: int, stored: StoredArray, rows: slice) -> AnyArray:
+    """The rows from `rows.start` to `rows.stop` of such a file; read-only."""
+    shape = (rows.stop - rows.start, *stored.shape[1:])
+    start, nbytes = rows.start * stored.row_bytes, shape[0] * stored.row_bytes
+    return np.ndarray(shape, stored.dtype, os.pread(descriptor, nbytes, start))

@@ -134,6 +134,8 @@ class Signature:
 
 
 def _same(value: Any, default: Any) -> bool:
+    if default is inspect.Parameter.empty:
+        return False
     try:
         return value is default or encode(value) == encode(default)
     except Unencodable:

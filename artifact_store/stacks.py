@@ -33,9 +33,16 @@ class Stack(BackendArray):
             return np.asarray(self._rows(int(epoch), rest))
         numbers = range(len(self._artifacts))
         picked = numbers[epoch] if isinstance(epoch, slice) else epoch
-        rows = [self._rows(number, rest) for number in picked]
-        empty = np.empty((0, *self.shape[1:]), self.dtype)
-        return np.stack(rows) if rows else _outer(empty, [slice(None), *rest])
+        found = np.empty((0, *self.shape[1:]), self.dtype)
+        if not len(picked):
+            return np.asarray(_outer(found, [slice(None), *rest]))
+        for place, number in enumerate(picked):
+            # Copied one by one: a map counts as memory of the process as long as it is there.
+            rows = self._rows(number, rest)
+            if place == 0:
+                found = np.empty((len(picked), *np.shape(rows)), self.dtype)
+            found[place] = rows
+        return found
 
     def _rows(self, number: int, key: Sequence[Any]) -> Any:
         return _outer(self._artifacts[number][self._name], key)

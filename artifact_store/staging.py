@@ -1,13 +1,19 @@
 """Write where no reader looks, then appear at once.
 
-A stage is a directory that its writer holds a kernel lock on for as long as it
-lives: whatever nobody holds is left over from a process that died, and is swept.
+    process ──► its folder ──► *Stage* ──► file, folder or link, renamed to its place
+
+A process has one folder in each store that it writes to, and holds a kernel
+lock on it for as long as it lives: whatever nobody holds is left over from a
+process that died, and is swept. Of a folder for each result, the file system
+would have to find room for one more, and pass over those just removed.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import time
@@ -15,82 +21,146 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
-# Between the creation of a stage and its lock; a live writer needs microseconds.
+# Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
+
+# The folder of a process, by its number (a forked child is another one) and the place.
+_folders: dict[tuple[int, str], str] = {}
+_numbers = itertools.count()
+
+
+class Stage:
+    """Room for what is being written; what has not moved to its place at the end is removed."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._pending: set[str] = set()
+
+    def name(self) -> str:
+        """A path that nobody else uses."""
+        path = f"{self._folder}/{next(_numbers)}"
+        self._pending.add(path)
+        return path
+
+    def appear(self, content: bytes, path: str) -> None:
+        """Make `content` the file at `path`, replacing what was there; no reader ever sees a part of it."""
+        aside = self.name()
+        descriptor = os.open(
+            aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
+        )
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        self.into_place(aside, path)
+
+    def into_place(self, aside: str, path: str) -> None:
+        """Rename `aside`, which has a name of this stage, to `path`, making the folder above it if need be."""
+        try:
+            os.rename(aside, path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.rename(aside, path)
+        self._pending.discard(aside)
+
+    def point(self, target: str, path: str) -> None:
+        """Make `path` a link with this text, replacing a link that was there."""
+        aside = self.name()
+        os.symlink(target, aside)
+        self.into_place(aside, path)
+
+    def clear(self) -> None:
+        """Remove what has not moved to its place."""
+        for path in self._pending:
+            remove(path)
 
 
 @contextlib.contextmanager
-def staged(staging: str) -> Iterator[str]:
-    """A new directory below `staging`, gone afterwards with everything still in it."""
-    os.makedirs(staging, exist_ok=True)
-    # Not the pid: hosts that share the directory have equal ones.
-    stage = f"{staging}/{uuid.uuid4().hex}"
-    os.mkdir(stage)
-    descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def staged(staging: str) -> Iterator[Stage]:
+    """A stage below `staging`, in the folder of this process."""
+    stage = Stage(_folder(staging))
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield stage
     finally:
-        os.close(descriptor)
-        _remove(stage)
+        stage.clear()
 
 
-def _remove(stage: str) -> None:
+def _folder(staging: str) -> str:
+    mine = os.getpid(), staging
+    folder = _folders.get(mine)
+    if folder is None or not os.path.isdir(folder):
+        made = _new_folder(staging)
+        # Of threads that come at once, each has one, which goes when the process ends.
+        folder = _folders[mine] = made
+    return folder
+
+
+def _new_folder(staging: str) -> str:
+    os.makedirs(staging, exist_ok=True)
+    # Not the pid: hosts that share the directory have equal ones.
+    folder = f"{staging}/{uuid.uuid4().hex}"
+    os.mkdir(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    atexit.register(_leave, os.getpid(), folder)
+    return folder
+
+
+def _leave(process: int, folder: str) -> None:
+    # A forked child runs what its parent registered, too.
+    if process == os.getpid():
+        remove(folder)
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link, or a folder with everything in it, if it is there."""
     try:
-        os.rmdir(stage)
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
     except OSError:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def leads(path: str, target: str) -> bool:
+    """Whether `path` is a link with this text."""
+    try:
+        return os.readlink(path) == target
+    except OSError:
+        return False
+
+
+def touched(path: str) -> bool:
+    """Make what is about to be named young, as old it may pass for left over; whether it is there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # Who may not write here removes nothing here either.
+    return True
 
 
 def sweep(staging: str) -> None:
-    """Remove the stages of writers that died."""
+    """Remove what processes left that died."""
     with contextlib.suppress(OSError):
-        for stage in os.listdir(staging):
+        for folder in os.listdir(staging):
             with contextlib.suppress(OSError):
-                _sweep_one(f"{staging}/{stage}")
+                _sweep_one(f"{staging}/{folder}")
 
 
-def _sweep_one(stage: str) -> None:
-    if time.time() - os.stat(stage).st_mtime < UNLOCKED_SECONDS:
+def _sweep_one(folder: str) -> None:
+    if time.time() - os.stat(folder).st_mtime < UNLOCKED_SECONDS:
         return
-    descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(descriptor)
-
-
-def appear(content: bytes, stage: str, path: str) -> None:
-    """Make `content` the file at `path`, replacing what was there; no reader ever sees a part of it."""
-    aside = f"{stage}/{uuid.uuid4().hex}"
-    descriptor = os.open(
-        aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
-    )
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-    finally:
-        os.close(descriptor)
-    into_place(aside, path)
-
-
-def into_place(aside: str, path: str) -> None:
-    """Rename `aside` to `path`, making the folder above it if need be."""
-    try:
-        os.rename(aside, path)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.rename(aside, path)
-
-
-def point(target: str, stage: str, path: str) -> None:
-    """Make `path` a link to `target`, relative to it, replacing a link that was there."""
-    aside = f"{stage}/{uuid.uuid4().hex}"
-    os.symlink(os.path.relpath(target, os.path.dirname(path)), aside)
-    into_place(aside, path)
 
 
 def sync_upward(path: str, top: str) -> None:

@@ -8,9 +8,10 @@ computed again, by the next call that needs it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact_store.arrays import StoredArray, digest_group
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
@@ -22,6 +23,8 @@ from artifact_store.stores.base import Store
 
 # Digesting leaves the interpreter's lock, and one thread keeps up with no fast disk.
 THREADS = 4
+# Entries whose manifest has been read while their data wait for a thread.
+AHEAD = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,33 @@ def verify(store: Store, keys: Iterable[Key]) -> Iterator[Check]:
     """Check the manifest and every byte of data of each entry, in the order of `keys`."""
     pool = ThreadPoolExecutor(THREADS)
     data: dict[tuple[str, tuple[StoredArray, ...]], Future[str]] = {}
+    ahead: deque[tuple[Check, Future[str] | None]] = deque()
     try:
-        examined = [(key, _examined(store, key)) for key in keys]
-        for _, found in examined:
-            if isinstance(found, Manifest) and (found.output, found.arrays) not in data:
-                # Equal results share their data, which are read once.
-                data[found.output, found.arrays] = pool.submit(_problem, store, found)
-        for key, found in examined:
+        for key in keys:
+            found = _examined(store, key)
             if isinstance(found, Check):
-                yield found
+                ahead.append((found, None))
             else:
-                labels = tuple(one.label for one in found.provenance.inputs)
-                group = Layout(store.location).group(found.output)
-                problem = data[found.output, found.arrays].result()
-                yield Check(key, group, labels, problem)
+                same = found.output, found.arrays
+                if same not in data:
+                    # Equal results share their data, which are read once.
+                    data[same] = pool.submit(_problem, store, found)
+                ahead.append((_unread(store, key, found), data[same]))
+            if len(ahead) > AHEAD:
+                yield _finished(*ahead.popleft())
+        while ahead:
+            yield _finished(*ahead.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _unread(store: Store, key: Key, manifest: Manifest) -> Check:
+    labels = tuple(one.label for one in manifest.provenance.inputs)
+    return Check(key, Layout(store.location).group(manifest.output), labels)
+
+
+def _finished(check: Check, problem: Future[str] | None) -> Check:
+    return check if problem is None else replace(check, problem=problem.result())
 
 
 def _examined(store: Store, key: Key) -> Manifest | Check:

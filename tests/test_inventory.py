@@ -118,3 +118,12 @@ def test_a_stray_file_breaks_nothing(store: Store) -> None:
     Path(Layout(store.location).entries, "stray").write_text("?")
 
     assert inventory(store).total.entries == 3
+
+
+def test_every_manifest_is_told_as_it_is_read_and_as_it_is_measured(
+    store: Store,
+) -> None:
+    told: list[int] = []
+    inventory(store, lambda number, note: told.append(number))
+
+    assert sum(told) == 2 * 3

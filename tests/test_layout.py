@@ -54,7 +54,7 @@ def test_every_name_lies_below_the_root_and_none_twice() -> None:
     names = [
         layout.manifest(KEY),
         layout.group("ab" * 32),
-        layout.lease(KEY),
+        layout.lock,
         layout.record("closures", "ab" * 32),
         layout.door("mean", "epoch_1"),
         layout.staging,

@@ -11,29 +11,37 @@ import pytest
 from artifact_store.leases import leased
 
 
-def is_free(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+def is_free(path: Path, place: int) -> bool:
+    """Whether another process could take it, as far as the kernel says."""
+    free = []
+
+    def ask() -> None:
+        with leased(str(path), place):
+            free.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(0.2)
+    return bool(free)
 
 
-def test_a_lease_is_held_in_its_block_and_leaves_no_file(tmp_path: Path) -> None:
-    path = tmp_path / "leases" / "key"
-    with leased(str(path)):
-        assert not is_free(path)
-    assert list(path.parent.iterdir()) == []
+def test_a_lease_is_held_in_its_block_and_nobody_else_is_kept_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store" / "lock"
+    far = 16**15 - 1
+    with leased(str(path), far), leased(str(path), 5):
+        assert not is_free(path, far) and not is_free(path, 5)
+        assert is_free(path, far - 1) and is_free(path, 6) and is_free(path, 0)
+    assert is_free(path, far) and is_free(path, 5)
+    assert path.stat().st_size == 0
 
 
 def test_an_error_in_the_block_frees_the_lease_and_is_raised(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    with pytest.raises(ZeroDivisionError), leased(str(path)):
+    path = tmp_path / "lock"
+    with pytest.raises(ZeroDivisionError), leased(str(path), 1):
         raise ZeroDivisionError
-    assert not path.exists()
+    assert is_free(path, 1)
 
 
 def test_threads_that_want_one_lease_have_it_one_after_the_other(
@@ -44,7 +52,7 @@ def test_threads_that_want_one_lease_have_it_one_after_the_other(
     def work(number: int) -> None:
         start.wait(10)
         for _ in range(20):
-            with leased(str(tmp_path / "key")):
+            with leased(str(tmp_path / "lock"), 1):
                 inside.append(number)
                 most.append(len(inside))
                 inside.remove(number)
@@ -55,12 +63,12 @@ def test_threads_that_want_one_lease_have_it_one_after_the_other(
     for thread in threads:
         thread.join(30)
 
-    assert most == [1] * 160 and not (tmp_path / "key").exists()
+    assert most == [1] * 160
 
 
 def test_a_forked_child_that_lives_on_does_not_keep_the_lease(tmp_path: Path) -> None:
     never, hold = os.pipe()
-    with leased(str(tmp_path / "key")):
+    with leased(str(tmp_path / "lock"), 1):
         child = os.fork()
         if not child:
             os.close(hold)
@@ -69,7 +77,7 @@ def test_a_forked_child_that_lives_on_does_not_keep_the_lease(tmp_path: Path) ->
     taken = threading.Event()
 
     def take() -> None:
-        with leased(str(tmp_path / "key")):
+        with leased(str(tmp_path / "lock"), 1):
             taken.set()
 
     thread = threading.Thread(target=take, daemon=True)
@@ -89,9 +97,9 @@ def test_where_no_lease_can_be_had_the_work_is_done_without(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     done = []
-    with leased(str(tmp_path / "key")):
+    with leased(str(tmp_path / "lock"), 1):
         done.append(1)
     assert done == [1]
 
@@ -102,8 +110,8 @@ def test_an_error_in_work_without_a_lease_has_nothing_to_do_with_leases(
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(ZeroDivisionError) as caught, leased(str(tmp_path / "key")):
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with pytest.raises(ZeroDivisionError) as caught, leased(str(tmp_path / "lock"), 1):
         raise ZeroDivisionError
     assert caught.value.__context__ is None
 
@@ -113,7 +121,7 @@ def test_where_the_place_of_a_lease_is_a_file_the_work_is_done_without(
 ) -> None:
     (tmp_path / "file").touch()
     done = []
-    with leased(str(tmp_path / "file" / "key")):
+    with leased(str(tmp_path / "file" / "lock"), 1):
         done.append(1)
     assert done == [1]
 
@@ -124,6 +132,6 @@ def test_an_interrupt_while_waiting_is_raised(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fcntl, "flock", interrupt)
-    with pytest.raises(KeyboardInterrupt), leased(str(tmp_path / "key")):
+    monkeypatch.setattr(fcntl, "fcntl", interrupt)
+    with pytest.raises(KeyboardInterrupt), leased(str(tmp_path / "lock"), 1):
         pass

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
@@ -17,6 +18,7 @@ from conftest import RunDirectory, WriteModule
 from joblib.externals.loky import get_reusable_executor
 
 from artifact_store import AnalysisPipeline, Artifact, Checkpoint, Run, analysis
+from artifact_store.computations import compute
 from artifact_store.errors import (
     MissingArtifacts,
     MissingEpoch,
@@ -304,6 +306,28 @@ def test_workers_keep_results_where_the_caller_says_and_forget_it_again(
 def test_joblib_chooses_the_backend(pipeline: AnalysisPipeline) -> None:
     with joblib.parallel_config("threading"):
         assert pipeline.run([largest, spread], n_jobs=4).count("computed") == 6
+
+
+def test_in_threads_one_checkpoint_is_computed_while_another_is_written(
+    pipeline: AnalysisPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, computations, overlapped = LocalStore.publish, threading.Event(), []
+
+    def slow(store: LocalStore, key: Any, publication: Any) -> Any:
+        if publication.label.endswith("00000"):
+            overlapped.append(computations.wait(timeout=20))
+        return publish(store, key, publication)
+
+    def noted(call: Any, function: Any) -> Any:
+        if not call.label.endswith("00000"):
+            computations.set()
+        return compute(call, function)
+
+    monkeypatch.setattr(LocalStore, "publish", slow)
+    monkeypatch.setattr("artifact_store.memoize.compute", noted)
+    with joblib.parallel_config("threading"):
+        assert pipeline.run([activations], n_jobs=2).count("computed") == 3
+    assert overlapped == [True]
 
 
 def test_load_gives_the_stored_artifact_and_never_computes(

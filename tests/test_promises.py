@@ -206,8 +206,8 @@ def test_moving_a_helper_to_another_file_misses_nothing(
     in_a_new_process("run")
     path = project / "code/analyses/fourier.py"
     text = path.read_text()
-    start, end = text.index("def waves("), text.index("def fourier_basis(")
-    head = "from __future__ import annotations\n\nimport numpy as np\n\n\n"
+    start, end = text.index("@functools.lru_cache"), text.index("def fourier_basis(")
+    head = "from __future__ import annotations\nimport functools\nimport numpy as np\n"
     helper = head + text[start:end]
     (path.parent / "waves_alone.py").write_text(helper)
     path.write_text(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import RunDirectory
 
-from artifact_store import AnalysisPipeline, Checkpoint, Run, analysis
+from artifact_store import AnalysisPipeline, Checkpoint, Run, analysis, arrays
 from artifact_store.errors import (
     AmbiguousArray,
     CoordinatesDiffer,
@@ -17,6 +17,7 @@ from artifact_store.errors import (
     MissingArtifacts,
     ShapesDiffer,
 )
+from artifact_store.recent import Recent
 
 EPOCHS = (0, 100, 700, 1000)
 
@@ -71,6 +72,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return real(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", noted)
+    # What this process has read before is not opened again.
+    monkeypatch.setattr(arrays, "_at_hand", Recent(0))
     return names
 
 
@@ -172,7 +175,7 @@ def test_only_the_rows_that_are_indexed_are_read(
     monkeypatch.setattr(os, "pread", noted)
 
     assert found.to_numpy()[:, 1, 1].tolist() == [23.0, 23.0]
-    assert read == []  # what is mapped is not read, save for the pages that are touched
+    assert sum(read) <= 2 * 2 * 2 * 8  # epochs, rows, columns, bytes
 
 
 def test_numbers_make_a_curve(run: Run) -> None:

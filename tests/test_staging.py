@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -8,37 +12,87 @@ import pytest
 
 from artifact_store import staging
 from artifact_store.staging import (
-    appear,
-    into_place,
-    point,
+    leads,
     staged,
     sweep,
     sync,
     sync_upward,
+    touched,
 )
 
 
-def test_a_stage_is_gone_afterwards_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_what_did_not_move_to_its_place_is_gone_afterwards(tmp_path: Path) -> None:
     with staged(str(tmp_path / "staging")) as stage:
-        Path(stage, "folder").mkdir()
-        Path(stage, "folder", "file").touch()
+        folder, file = Path(stage.name()), Path(stage.name())
+        folder.mkdir()
+        (folder / "file").touch()
+        file.touch()
         with staged(str(tmp_path / "staging")) as other:
-            assert other != stage
-    assert list((tmp_path / "staging").iterdir()) == []
+            link = Path(other.name())
+            link.symlink_to(folder)
+        assert folder.exists() and not link.is_symlink()
+    (own,) = (tmp_path / "staging").iterdir()
+    assert list(own.iterdir()) == []
 
 
-def test_a_stage_is_gone_after_an_error_too(tmp_path: Path) -> None:
+def test_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), staged(str(tmp_path)) as stage:
-        Path(stage, "file").touch()
+        Path(stage.name()).touch()
         raise ZeroDivisionError
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_process_has_one_folder_and_takes_it_along(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from artifact_store.staging import staged
+for _ in range(3):
+    with staged(sys.argv[1]) as stage:
+        open(stage.name(), "w").close()
+print(len(os.listdir(sys.argv[1])), flush=True)
+if not os.fork():
+    with staged(sys.argv[1]) as stage:
+        print(len(os.listdir(sys.argv[1])), flush=True)
+    sys.exit()
+os.wait()
+print(len(os.listdir(sys.argv[1])))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["1", "2", "1"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with staged(str(tmp_path / "staging")) as stage:
+            stage.appear(b"content", f"{tmp_path}/file")
+        shutil.rmtree(tmp_path / "staging")
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_threads_write_beside_one_another(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        for one in range(20):
+            with staged(str(tmp_path / "staging")) as stage:
+                stage.appear(b"%d" % number, f"{tmp_path}/{number}/{one}")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    written = sorted(path.read_bytes() for path in tmp_path.glob("[0-9]/*"))
+    assert written == sorted(b"%d" % number for number in range(8) for _ in range(20))
 
 
 def test_what_was_put_in_place_survives_its_stage(tmp_path: Path) -> None:
     with staged(str(tmp_path / "staging")) as stage:
-        Path(stage, "group").mkdir()
-        into_place(f"{stage}/group", f"{tmp_path}/a/b/group")
-        appear(b"content", stage, f"{tmp_path}/c/d/file")
+        group = stage.name()
+        Path(group).mkdir()
+        stage.into_place(group, f"{tmp_path}/a/b/group")
+        stage.appear(b"content", f"{tmp_path}/c/d/file")
     assert (tmp_path / "a/b/group").is_dir()
     assert (tmp_path / "c/d/file").read_bytes() == b"content"
 
@@ -53,21 +107,32 @@ def test_a_file_appears_whole_and_replaces_what_was_there(
     path.write_text("old")
     held = path.open()
     with staged(str(tmp_path / "staging")) as stage:
-        appear(b"much longer than three", stage, str(path))
+        stage.appear(b"much longer than three", str(path))
 
     assert path.read_text() == "much longer than three"
     assert held.read() == "old"  # who had opened it still reads what he opened
     held.close()
 
 
-def test_a_link_is_relative_and_replaces_a_link(tmp_path: Path) -> None:
-    (tmp_path / "data/one").mkdir(parents=True)
-    (tmp_path / "data/two").mkdir()
+def test_a_link_replaces_a_link(tmp_path: Path) -> None:
+    door = f"{tmp_path}/doors/door"
     with staged(str(tmp_path / "staging")) as stage:
         for name in ("one", "two"):
-            point(f"{tmp_path}/data/{name}", stage, f"{tmp_path}/doors/door")
+            stage.point(f"../data/{name}", door)
 
-    assert os.readlink(tmp_path / "doors/door") == "../data/two"
+    assert os.readlink(door) == "../data/two"
+    assert leads(door, "../data/two") and not leads(door, "../data/one")
+    assert not leads(str(tmp_path), "") and not leads(f"{door}s", "../data/two")
+
+
+def test_what_is_about_to_be_named_is_young_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert not touched(str(path))
+    path.touch()
+    os.utime(path, (0, 0))
+
+    assert touched(str(path))
+    assert time.time() - path.stat().st_mtime < 60
 
 
 def test_a_young_stage_is_not_swept_whoever_holds_it(tmp_path: Path) -> None:
@@ -83,12 +148,13 @@ def test_an_old_stage_is_swept_unless_its_writer_lives(
     (tmp_path / "dead/folder").mkdir(parents=True)
     (tmp_path / "a file").touch()
     old = time.time() - staging.UNLOCKED_SECONDS - 1
-    with staged(str(tmp_path)) as alive:
-        for stage in (tmp_path / "dead", Path(alive)):
-            os.utime(stage, (old, old))
+    with staged(str(tmp_path)) as stage:
+        alive = Path(stage.name()).parent
+        for folder in (tmp_path / "dead", alive):
+            os.utime(folder, (old, old))
         sweep(str(tmp_path))
-        assert Path(alive).is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+        assert alive.is_dir()
+    assert {path.name for path in tmp_path.iterdir()} == {"a file", alive.name}
 
 
 def test_sweeping_where_nothing_was_staged_is_no_error(tmp_path: Path) -> None:

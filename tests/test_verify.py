@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from artifact_store import Run
+from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -117,3 +118,20 @@ def test_looking_writes_nothing(store: Store) -> None:
     problems(store)
 
     assert everything() == before
+
+
+def test_no_more_is_read_ahead_than_a_few_manifests(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artifact_store.verify.AHEAD", 2)
+    keys, taken = list(store.keys()), list[Key]()
+
+    def noted() -> Iterator[Key]:
+        for key in keys:
+            taken.append(key)
+            yield key
+
+    checks = verify(store, noted())
+
+    assert [next(checks).key, next(checks).key] == keys[:2] and len(taken) == 4
+    assert [check.key for check in checks] == keys[2:]

@@ -18,6 +18,7 @@ from typing import Final
 from artifact_store._version import __version__
 from artifact_store.cli.bless import add_to as add_bless
 from artifact_store.cli.du import add_to as add_du
+from artifact_store.cli.gc import add_to as add_gc
 from artifact_store.cli.ls import add_to as add_ls
 from artifact_store.cli.plan import add_to as add_plan
 from artifact_store.cli.rm import add_to as add_rm
@@ -32,7 +33,7 @@ from artifact_store.events import log
 # In the order in which one meets them.
 _VERBS: Final = (
     *(add_status, add_plan, add_run, add_why, add_bless),
-    *(add_ls, add_show, add_verify, add_du, add_rm),
+    *(add_ls, add_show, add_verify, add_du, add_rm, add_gc),
 )
 
 ERROR: Final = 2

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from artifact_store.layout import ARTIFACTS, HIDDEN
+from artifact_store.listing import Brief
 from artifact_store.manifests import Manifest
 from artifact_store.offers import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
@@ -137,7 +138,9 @@ def import_from_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def goes_by(manifest: Manifest, names: Iterable[str] | None) -> bool:
+def goes_by(entry: Manifest | Brief, names: Iterable[str] | None) -> bool:
     """Whether an entry is of one of these analyses; of any, if none is named."""
-    of = (manifest.analysis, manifest.provenance.function)
-    return names is None or any(name in of for name in names)
+    if names is None:
+        return True
+    of = (entry.analysis, entry.provenance.function)
+    return any(name in of for name in names)

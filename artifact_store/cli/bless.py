@@ -26,6 +26,8 @@ from artifact_store.cli.printing import (
 )
 from artifact_store.equivalence import Blessing, bless, blessings, unbless
 from artifact_store.errors import NothingToBless
+from artifact_store.layout import Layout
+from artifact_store.listing import listed_analyses
 from artifact_store.manifests import Manifest
 from artifact_store.memoize import Analysis
 from artifact_store.offers import analysis_named
@@ -56,7 +58,8 @@ def add_to(verbs: Verbs) -> None:
 def carry_out(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
-    stated = [one for name in _analyses(store) for one in blessings(store, name)]
+    names = listed_analyses(Layout(store.location))
+    stated = [one for name in names for one in blessings(store, name)]
     if arguments.undo:
         return _undo(store, stated, arguments)
     if arguments.list:
@@ -72,10 +75,6 @@ def carry_out(arguments: argparse.Namespace) -> int:
         return 0
     out("", text(("Nothing was stated: add --yes if no result can differ.", "yellow")))
     return 1
-
-
-def _analyses(store: Store) -> list[str]:
-    return sorted({key.analysis for key in store.keys()})
 
 
 def _newest_of_other_code(store: Store, analysis: Analysis[..., Any]) -> Manifest:

@@ -7,7 +7,11 @@ from dataclasses import asdict
 
 from artifact_store.cli.arguments import Verbs, add_place, add_verb
 from artifact_store.cli.printing import command, out, print_json, size, table, text
-from artifact_store.inventory import Share, inventory
+from artifact_store.inventory import Inventory, Share, inventory
+from artifact_store.layout import Layout
+from artifact_store.listing import number_of_entries
+from artifact_store.progress import bar
+from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 
 _STYLES = {"analysis": "", "shared": "", "records": "dim", "leftover": "yellow"}
@@ -21,7 +25,7 @@ def add_to(verbs: Verbs) -> None:
 
 def du(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    found = inventory(store_at(arguments.run))
+    found = _counted(store_at(arguments.run))
     if arguments.json:
         print_json(asdict(found) | {"total": asdict(found.total)})
         return 0
@@ -32,8 +36,15 @@ def du(arguments: argparse.Namespace) -> int:
     out(rows)
     if any(share.kind == "leftover" for share in found.shares):
         out("", text(("Leftovers are needed by nothing.", "yellow")))
-        out(command("remove them", "rm", arguments.run, "--leftovers"))
+        out(command("remove those older than an hour", "gc", arguments.run))
     return 0
+
+
+def _counted(store: Store) -> Inventory:
+    # Of each entry, the manifest is read, and then measured.
+    steps = 2 * number_of_entries(Layout(store.location))
+    with bar("du", steps) as advance:
+        return inventory(store, advance)
 
 
 def _cells(share: Share) -> tuple[str, str, str, str]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
 
 from artifact_store.cli.arguments import (
     Verbs,
@@ -14,21 +18,61 @@ from artifact_store.cli.arguments import (
 from artifact_store.cli.printing import (
     age,
     as_dict,
+    count,
     labels,
     out,
-    print_json,
     shape,
     size,
     table,
     text,
 )
+from artifact_store.layout import Layout
+from artifact_store.listing import Brief, briefs, number_of_entries
 from artifact_store.manifests import Manifest
+from artifact_store.progress import bar
+from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+
+# More lines than anyone reads: above it, entries are summed up by call, and calls by analysis.
+LINES: Final = 1000
+
+
+@dataclass(slots=True)
+class _Sum:
+    """How many entries there are of one kind, and when the newest was made."""
+
+    entries: int = 0
+    newest: str = ""
+
+    def add(self, brief: Brief) -> None:
+        """Count one more."""
+        self.entries += 1
+        self.newest = max(self.newest, brief.provenance.created)
+
+
+@dataclass(slots=True)
+class _Found:
+    """Entries, each for itself while they are few, and in sums; however many there are, that is not more in memory."""
+
+    entries: int = 0
+    each: list[Brief] = field(default_factory=list)
+    by_call: dict[str, _Sum] = field(default_factory=dict)
+    by_analysis: dict[str, _Sum] = field(default_factory=dict)
+
+    def add(self, brief: Brief) -> None:
+        """Take one more."""
+        self.entries += 1
+        if self.entries <= LINES:
+            self.each.append(brief)
+        if len(self.by_call) <= LINES:
+            self.by_call.setdefault(_call(brief), _Sum()).add(brief)
+        self.by_analysis.setdefault(brief.analysis, _Sum()).add(brief)
 
 
 def add_to(verbs: Verbs) -> None:
     """How to ask for it."""
-    parser = add_verb(verbs, "ls", "list what is stored", ls)
+    more = f"More than {LINES:,} entries are summed up."
+    parser = add_verb(verbs, "ls", "list what is stored", ls, more)
     add_place(parser)
     add = parser.add_argument
     mine = "only of these analyses"
@@ -38,39 +82,81 @@ def add_to(verbs: Verbs) -> None:
 
 def ls(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    found = [
-        manifest
-        for manifest in store_at(arguments.run).manifests()
-        if goes_by(manifest, arguments.analysis)
-        and (arguments.label or "") in labels(manifest)
-    ]
+    store = store_at(arguments.run)
     if arguments.json:
-        print_json([as_dict(manifest) for manifest in found])
+        _print_json(arguments, store)
         return 0
+    found = _Found()
+    for brief in _briefs(arguments, store):
+        found.add(brief)
+    if not found.entries:
+        out("Nothing stored goes by that.")
+    elif found.entries > LINES:
+        _print_sums(found)
+    else:
+        _print_each(found.each)
+    return 0
 
-    kinds: dict[tuple[str, str], list[Manifest]] = {}
-    for manifest in found:
-        kinds.setdefault((_call(manifest), _arrays(manifest)), []).append(manifest)
-    for number, ((call, arrays), manifests) in enumerate(kinds.items()):
-        manifests.sort(key=lambda one: (labels(one), one.provenance.created))
+
+def _print_json(arguments: argparse.Namespace, store: Store) -> None:
+    """Print one document, entry by entry."""
+    begin = "["
+    for manifest in store.manifests():
+        if _is_asked_for(arguments, manifest):
+            entry = json.dumps(as_dict(manifest), indent=2, ensure_ascii=False)
+            print(begin, entry.replace("\n", "\n  "), sep="\n  ", end="")
+            begin = ","
+    print("[]" if begin == "[" else "\n]")
+
+
+def _briefs(arguments: argparse.Namespace, store: Store) -> Iterator[Brief]:
+    layout, names = Layout(store.location), arguments.analysis or []
+    # A name is that of a folder, unless it is `module:function`.
+    are_folders = names and not any(":" in name for name in names)
+    for analysis in sorted(set(names)) if are_folders else [None]:
+        with bar("ls", number_of_entries(layout, analysis)) as advance:
+            for brief in briefs(layout, analysis, advance):
+                if _is_asked_for(arguments, brief):
+                    yield brief
+
+
+def _is_asked_for(arguments: argparse.Namespace, entry: Manifest | Brief) -> bool:
+    words = arguments.label or ""
+    return goes_by(entry, arguments.analysis) and words in labels(entry)
+
+
+def _print_each(found: Iterable[Brief]) -> None:
+    """A line for each entry, below what was called."""
+    kinds: dict[tuple[str, str], list[Brief]] = {}
+    for brief in found:
+        kinds.setdefault((_call(brief), _arrays(brief)), []).append(brief)
+    for number, ((call, arrays), alike) in enumerate(kinds.items()):
+        alike.sort(key=lambda one: (labels(one), one.provenance.created))
         rows = table("", ">", ">", "")
-        for one in manifests:
+        for one in alike:
             name = text(("  " + one.analysis + "@", "dim"), labels(one))
             made = age(one.provenance.created)
             rows.add_row(name, size(one.nbytes), made, text((one.key[:8], "cyan")))
         title = text((call, "bold"), "  ", arrays)
         out(*[""] * (number > 0), title, rows)
-    if not found:
-        out("Nothing stored goes by that.")
-    return 0
 
 
-def _call(manifest: Manifest) -> str:
-    params = manifest.provenance.params.items()
+def _print_sums(found: _Found) -> None:
+    """A line for each call, or if there are too many of these for each analysis."""
+    sums = found.by_call if len(found.by_call) <= LINES else found.by_analysis
+    rows = table("", ">entries", ">newest")
+    for name, one in sorted(sums.items()):
+        rows.add_row(name, f"{one.entries:,}", age(one.newest))
+    entries = count(found.entries, "entry")
+    out(rows, "", f"{entries}: to list them, narrow it by --analysis and --label.")
+
+
+def _call(brief: Brief) -> str:
+    params = brief.provenance.params.items()
     given = ", ".join(f"{name}={record.shown}" for name, record in params)
-    return f"{manifest.analysis}({given})" if given else manifest.analysis
+    return f"{brief.analysis}({given})" if given else brief.analysis
 
 
-def _arrays(manifest: Manifest) -> str:
-    named = ((one.name, *shape(one)) for one in manifest.arrays)
+def _arrays(brief: Brief) -> str:
+    named = ((one.name, *shape(one)) for one in brief.arrays)
     return ", ".join(f"{name} {dtype} {sides}" for name, sides, dtype in named)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from artifact_store.listing import Brief, BriefArray
 from artifact_store.manifests import Manifest
 from artifact_store.plans import Plan, State, epochs_in_words
 from artifact_store.shards import DTYPES, StoredArray
@@ -138,15 +139,16 @@ def takes(seconds: float | None) -> str:
     return f", about {duration(seconds)}" if seconds else ""
 
 
-def labels(manifest: Manifest) -> str:
+def labels(entry: Manifest | Brief) -> str:
     """What an entry was made of."""
-    return ",".join(one.label for one in manifest.provenance.inputs) or "-"
+    return ",".join([one.label for one in entry.provenance.inputs]) or "-"
 
 
-def shape(stored: StoredArray) -> tuple[str, str]:
+def shape(stored: StoredArray | BriefArray) -> tuple[str, str]:
     """Shape and dtype of an array."""
     sides = " × ".join(map(str, stored.shape)) or "scalar"
-    return sides, DTYPES[stored.dtype]
+    # What is listed has not been checked.
+    return sides, DTYPES.get(stored.dtype, stored.dtype)
 
 
 def as_dict(manifest: Manifest) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from artifact_store.cli.arguments import (
     Verbs,
@@ -25,19 +27,16 @@ from artifact_store.cli.printing import (
 )
 from artifact_store.equivalence import as_good
 from artifact_store.keys import Key
-from artifact_store.layout import home_of_run
-from artifact_store.lookup import key_of
+from artifact_store.layout import Layout, home_of_run, key_of_manifest
+from artifact_store.listing import Brief, briefs
 from artifact_store.offers import analysis_named, offered
-from artifact_store.retention import (
-    freed_by,
-    is_made_of,
-    is_stale,
-    leftovers,
-    remove_leftovers,
-)
+from artifact_store.retention import freed_by, is_made_of, is_stale
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+
+# Whether an entry is among those that were asked for.
+Test: TypeAlias = Callable[[Brief], bool]
 
 
 def add_to(verbs: Verbs) -> None:
@@ -54,17 +53,13 @@ def add_to(verbs: Verbs) -> None:
         "only what is of other code than today's, or of a checkpoint that was replaced"
     )
     add("--stale", action="store_true", help=stale)
-    nothing = "what is left over: data that no entry names, and what was set aside"
-    add("--leftovers", action="store_true", help=nothing)
     add("--yes", action="store_true", help="do remove them")
 
 
 def rm(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    if arguments.leftovers:
-        return _rm_leftovers(arguments)
     if not arguments.analysis and not arguments.all:
-        arguments.parser.error("name an --analysis, or say --all or --leftovers")
+        arguments.parser.error("name an --analysis, or say --all")
     store = store_at(arguments.run)
     keys = _selected(arguments, store)
     gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
@@ -87,58 +82,42 @@ def rm(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rm_leftovers(arguments: argparse.Namespace) -> int:
-    narrowed = arguments.analysis or arguments.all or arguments.stale
-    if narrowed or arguments.epoch is not None:
-        arguments.parser.error("--leftovers are of no analysis or epoch: name neither")
-    store = store_at(arguments.run)
-    found = leftovers(store)
-    gained = sum(one.nbytes for one in found)
-    if arguments.yes:
-        gained = remove_leftovers(store, found)
-    if arguments.json:
-        paths = [one.path for one in found]
-        print_json({"removed": arguments.yes, "paths": paths, "nbytes": gained})
-        return 0
-
-    rows = table("", ">", indent=2)
-    for kind, number in Counter(one.kind for one in found).items():
-        rows.add_row("  " + kind, str(number))
-    done = "Removed" if arguments.yes else "Would remove"
-    what = f"{count(len(found), 'leftover')} of {near(store.location)}"
-    out(
-        f"{done} {what}; {size(gained)} {'freed' if arguments.yes else 'to gain'}.",
-        rows,
-    )
-    if found and not arguments.yes:
-        out("Nothing was removed. The same with --yes does it.")
-    return 0
-
-
 def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
-    names = arguments.analysis
-    known = {key_of(one): one for one in store.manifests()}
-    found = {key: one for key, one in known.items() if goes_by(one, names)}
-    if arguments.epoch is not None:
-        run = run_at(arguments.run)
-        checkpoint = run[arguments.epoch]
-        same = {checkpoint.identify(store).hex}
-        same |= {checkpoint.label} if _is_of(store, run) else set()
-        found = {key: one for key, one in found.items() if is_made_of(one, same)}
-    if arguments.stale:
-        now, contents = _today(arguments, store)
-        found = {
-            key: one
-            for key, one in found.items()
-            if one.analysis in now and is_stale(one, *now[one.analysis], contents)
-        }
-    elif arguments.epoch is None:
-        # Of those that cannot be read, no more is known than the analysis.
-        wanted = {
-            key for key in store.keys() if key.analysis in (names or [key.analysis])
-        }
-        return [*found, *sorted(wanted - known.keys(), key=str)]
-    return list(found)
+    names: list[str] | None = arguments.analysis
+    tests = [*_by_epoch(arguments, store), *_by_code(arguments, store)]
+    unread: list[str] = []
+    every = briefs(
+        Layout(store.location), refuse=lambda error: unread.append(error.path)
+    )
+    found = [
+        one.address
+        for one in every
+        if goes_by(one, names) and all(test(one) for test in tests)
+    ]
+    if tests:
+        return found
+    # Of those that cannot be read, no more is known than the analysis.
+    others = [key_of_manifest(Path(path)) for path in unread]
+    return found + [key for key in others if key.analysis in (names or [key.analysis])]
+
+
+def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
+    if not arguments.stale:
+        return []
+    now, contents = _today(arguments, store)
+    return [
+        lambda one: one.analysis in now and is_stale(one, *now[one.analysis], contents)
+    ]
+
+
+def _by_epoch(arguments: argparse.Namespace, store: Store) -> list[Test]:
+    if arguments.epoch is None:
+        return []
+    run = run_at(arguments.run)
+    checkpoint = run[arguments.epoch]
+    same = {checkpoint.identify(store).hex}
+    same |= {checkpoint.label} if _is_of(store, run) else set()
+    return [lambda one: is_made_of(one, same)]
 
 
 def _today(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from artifact_store.cli.arguments import (
@@ -27,6 +28,8 @@ from artifact_store.cli.printing import (
     text,
 )
 from artifact_store.errors import MissingStore
+from artifact_store.layout import Layout
+from artifact_store.listing import briefs, listed_analyses
 from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.plans import STATES, Plan, count_of, epochs_in_words
 from artifact_store.runs import DEFAULT_PATTERN, Run
@@ -92,10 +95,11 @@ def _unseen(run: Run, plan: Plan) -> Iterator[Text]:
     """What else is stored: analyses that nobody offers are looked at only if they are named."""
     seen = plan.by_analysis()
     with suppress(MissingStore):
-        stored = [
-            (m.analysis, m.provenance.function) for m in store_at(run.path).manifests()
-        ]
-        others = sorted({function for name, function in stored if name not in seen})
-        if others:
+        layout = Layout(store_at(run.path).location)
+        others = [name for name in listed_analyses(layout) if name not in seen]
+        # Of each, the function of any one entry.
+        firsts = [brief for name in others for brief in islice(briefs(layout, name), 1)]
+        if firsts:
+            functions = ", ".join(one.provenance.function for one in firsts)
             yield text("")
-            yield text((f"Also stored, and not looked at: {', '.join(others)}", "dim"))
+            yield text((f"Also stored, and not looked at: {functions}", "dim"))

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from artifact_store import verify as checks
 from artifact_store.cli.arguments import Verbs, add_place, add_verb
 from artifact_store.cli.printing import count, line, near, out, print_json, text
+from artifact_store.layout import Layout
+from artifact_store.listing import listed_keys, number_of_entries
 from artifact_store.progress import bar
 from artifact_store.stores.locate import store_at
 
@@ -22,17 +24,17 @@ def add_to(verbs: Verbs) -> None:
 def verify(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
-    keys = list(store.keys())
-    findings = []
-    with bar("verify", len(keys)) as advance:
-        for check in checks.verify(store, keys):
+    layout, findings, checked = Layout(store.location), list[checks.Check](), 0
+    with bar("verify", number_of_entries(layout)) as advance:
+        for check in checks.verify(store, listed_keys(layout)):
             findings += [check] if check.problem else []
+            checked += 1
             advance(1, f"{len(findings)} wrong")
     if arguments.json:
         wrong = [asdict(check) for check in findings]
-        print_json({"store": store.location, "checked": len(keys), "findings": wrong})
+        print_json({"store": store.location, "checked": checked, "findings": wrong})
     else:
-        _print(findings, len(keys))
+        _print(findings, checked)
     return 1 if findings else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -43,7 +43,8 @@ class Publication:
     steps
         What its computation did next after each of its reads, by the digest of those before.
     details
-        Parts of the inputs and of the closure, by the digest that manifests refer to them by; kept to explain misses.
+        What makes parts of the inputs and of the closure, by the digest that manifests refer to them by; kept to
+        explain misses.
     """
 
     arrays: ArraySet
@@ -52,7 +53,7 @@ class Publication:
     durable: bool
     label: str
     provenance: Provenance
-    details: Mapping[tuple[str, str], Any]
+    details: Mapping[tuple[str, str], Callable[[], Any]]
     reads: str | None = None
     outside: tuple[Read, ...] = ()
     flags: tuple[str, ...] = ()

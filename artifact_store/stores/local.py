@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,8 +33,9 @@ from artifact_store.digests import Digest
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
-from artifact_store.layout import HIDDEN, Layout, key_of_manifest
+from artifact_store.layout import HIDDEN, Layout
 from artifact_store.leases import leased
+from artifact_store.listing import listed_keys
 from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
@@ -47,14 +47,7 @@ from artifact_store.manifests import (
     seal_of,
 )
 from artifact_store.reads import Found, Step
-from artifact_store.staging import (
-    appear,
-    into_place,
-    point,
-    staged,
-    sweep,
-    sync_upward,
-)
+from artifact_store.staging import Stage, leads, staged, sweep, sync_upward, touched
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.records import Records, look, read
 from artifact_store.stores.seen import SeenEntries
@@ -144,12 +137,13 @@ class LocalStore:
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
             # two lines is still undone: microseconds, and what is undone is whole.
             if read(self._layout.manifest(key)) == content:
-                appear(render_manifest(sealed), stage, self._layout.manifest(key))
+                stage.appear(render_manifest(sealed), self._layout.manifest(key))
         return files
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         self._note_whether_new()
-        return leased(self._layout.lease(key))
+        # The beginning of a digest is as good as random: two keys that share a byte are never met.
+        return leased(self._layout.lock, int(key.digest.hex[:15], 16))
 
     def _note_whether_new(self) -> None:
         # Before anything of ours is made: a directory that was there before may not be ours alone.
@@ -173,13 +167,13 @@ class LocalStore:
                 outside=publication.outside,
                 flags=publication.flags,
             )
-            for (kind, digest), detail in publication.details.items():
-                self._records.keep_once(stage, kind, digest, detail)
+            for (kind, digest), make in publication.details.items():
+                self._records.keep_once(stage, kind, digest, make)
             for node, step in publication.steps.items():
                 self._records.keep_step(stage, node, step, key)
-            self._records.keep_kin(stage, key, publication.kinship)
+            self._records.keep_kin(key, publication.kinship)
             # The manifest goes last: whoever sees it may rely on every array it names.
-            appear(render_manifest(manifest), stage, self._layout.manifest(key))
+            stage.appear(render_manifest(manifest), self._layout.manifest(key))
             if publication.durable:
                 sync_upward(self._layout.manifest(key), self.location)
             entry = Entry(key, manifest, directory, files)
@@ -187,7 +181,7 @@ class LocalStore:
         return entry
 
     @contextlib.contextmanager
-    def _stage(self) -> Iterator[str]:
+    def _stage(self) -> Iterator[Stage]:
         self._note_whether_new()
         if not self._is_swept:
             self._is_swept = True
@@ -195,29 +189,25 @@ class LocalStore:
         with staged(self._layout.staging) as stage:
             ignored = f"{self._layout.root}/.gitignore"
             if self._is_new and not os.path.lexists(ignored):
-                appear(_GITIGNORE, stage, ignored)
+                stage.appear(_GITIGNORE, ignored)
             yield stage
 
     def _publish_data(
-        self, stage: str, output: str, publication: Publication
+        self, stage: Stage, output: str, publication: Publication
     ) -> tuple[str, tuple[StoredArray, ...]]:
         directory = self._layout.group(output)
         stored = self._known_data(directory, output)
-        if stored is None:
-            aside = f"{stage}/group"
+        if stored is None or not touched(directory):
+            aside = stage.name()
             stored = write_group(aside, publication.arrays, codec=publication.codec)
             try:
-                into_place(aside, directory)
+                stage.into_place(aside, directory)
             except OSError:
                 # Somebody else published the same data meanwhile; a directory is never renamed over another.
                 known = self._known_data(directory, output)
                 if known is None:
                     raise
                 stored = known
-        else:
-            # Old data that no manifest names may be leftovers to others; these are about to be named.
-            with contextlib.suppress(OSError):
-                os.utime(directory)
         if publication.durable:
             # Also if somebody else wrote the same data, who need not have waited.
             sync_group(directory)
@@ -286,23 +276,26 @@ class LocalStore:
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
         # Where we may not write, it is found again each time by what it reads.
         with contextlib.suppress(OSError), self._stage() as stage:
-            self._records.keep_kin(stage, entry.key, kinship)
+            if not touched(entry.directory):
+                return
+            self._records.keep_kin(entry.key, kinship)
             manifest = render_manifest(entry.manifest)
-            appear(manifest, stage, self._layout.manifest(entry.key))
+            stage.appear(manifest, self._layout.manifest(entry.key))
             self._label(stage, entry, label)
 
     def label(self, entry: Entry, label: str, kinship: str) -> None:
         door = self._layout.door(entry.key.analysis, label)
         with contextlib.suppress(OSError):
-            if os.path.realpath(door) != os.path.realpath(entry.directory):
+            if not leads(door, self._layout.behind_door(entry.manifest.output)):
                 with self._stage() as stage:
                     self._label(stage, entry, label)
-                    self._records.keep_kin(stage, entry.key, kinship)
+                    self._records.keep_kin(entry.key, kinship)
 
-    def _label(self, stage: str, entry: Entry, label: str) -> None:
+    def _label(self, stage: Stage, entry: Entry, label: str) -> None:
         # A door is a convenience: where links cannot be made, the entry is there all the same.
         with contextlib.suppress(OSError):
-            point(entry.directory, stage, self._layout.door(entry.key.analysis, label))
+            target = self._layout.behind_door(entry.manifest.output)
+            stage.point(target, self._layout.door(entry.key.analysis, label))
 
     def remove(self, keys: Iterable[Key]) -> int:
         removed = list(keys)
@@ -325,7 +318,7 @@ class LocalStore:
             for output in outputs:
                 # Renamed first, so that nobody ever finds half of it.
                 with contextlib.suppress(FileNotFoundError):
-                    os.rename(self._layout.group(output), f"{stage}/{output}")
+                    os.rename(self._layout.group(output), stage.name())
         for analysis in {key.analysis for key in removed}:
             self._remove_doors(analysis, kept[analysis])
         return sum(outputs.values())
@@ -385,7 +378,4 @@ class LocalStore:
 
     def keys(self, analysis: str | None = None) -> Iterator[Key]:
         """Every key that has a manifest, readable or not, of one analysis or all."""
-        for path in sorted(
-            Path(self._layout.entries).glob(f"{analysis or '*'}/??/*.json")
-        ):
-            yield key_of_manifest(path)
+        return listed_keys(self._layout, analysis)

@@ -1,7 +1,7 @@
 """What a store notes beside its entries; lost without loss.
 
 steps     what computations read next, by what they had read      to find entries by their reads
-kin       the newest keys of an analysis and a label              to have something to compare a miss with
+kin       the keys of an analysis, and a mark of their label      to have something to compare a miss with
 digests   of tensors, by the stat of their file                   to read a checkpoint once
 others    closures, parts of inputs, blessings, by their digest   to say what changed
 """
@@ -9,7 +9,9 @@ others    closures, parts of inputs, blessings, by their digest   to say what ch
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,12 +22,16 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.manifests import as_json
 from artifact_store.reads import Ask, Found, Step
-from artifact_store.staging import appear
+from artifact_store.staging import Stage, touched
 
 _STEPS = msgspec.json.Decoder(tuple[Step, ...])
 
 # How many of the newest entries a miss is compared with.
 _KIN = 20
+
+# How much of a journal is looked at: what 100,000 entries leave there takes some milliseconds.
+_JOURNAL_BYTES = 8 << 20
+_DIGEST = re.compile(rb"([0-9a-f]{64})\n")
 
 
 class Records:
@@ -42,14 +48,16 @@ class Records:
         except msgspec.DecodeError:
             return None
 
-    def keep(self, stage: str, kind: str, digest: str, detail: Any) -> None:
+    def keep(self, stage: Stage, kind: str, digest: str, detail: Any) -> None:
         """Note it, in the place of what was there."""
-        appear(as_json(detail), stage, self._layout.record(kind, digest))
+        stage.appear(as_json(detail), self._layout.record(kind, digest))
 
-    def keep_once(self, stage: str, kind: str, digest: str, detail: Any) -> None:
-        """Note what is the same whenever it is noted under this digest."""
-        if not os.path.exists(self._layout.record(kind, digest)):
-            self.keep(stage, kind, digest, detail)
+    def keep_once(
+        self, stage: Stage, kind: str, digest: str, make: Callable[[], Any]
+    ) -> None:
+        """Note what is the same whenever it is made under this digest."""
+        if not touched(self._layout.record(kind, digest)):
+            self.keep(stage, kind, digest, make())
 
     def steps(self, node: Digest) -> Sequence[Step]:
         """What computations did next that had read what `node` stands for."""
@@ -59,7 +67,7 @@ class Records:
         except msgspec.DecodeError:
             return ()
 
-    def keep_step(self, stage: str, node: str, step: Step, key: Key) -> None:
+    def keep_step(self, stage: Stage, node: str, step: Step, key: Key) -> None:
         """Note one more step of the analysis of `key`; those that lead nowhere any more are dropped."""
         known = self.steps(Digest("blake3", node))
         if step in known:
@@ -75,16 +83,22 @@ class Records:
 
     def kin(self, key: Key, kinship: str) -> list[str]:
         """The keys of the newest entries that are akin to that of `key`, newest first."""
-        known = self.detail("kin", _kin_name(key, kinship))
-        return known if isinstance(known, list) else []
+        return list(islice(dict.fromkeys(self._kin_lines(key.analysis, kinship)), _KIN))
 
-    def keep_kin(self, stage: str, key: Key, kinship: str) -> None:
+    def _kin_lines(self, analysis: str, kinship: str) -> Iterator[str]:
+        lines = read_end(self._layout.journal(analysis), _JOURNAL_BYTES) or b""
+        mark, end = b"\n" + _kin_mark(kinship), len(lines)
+        while (start := lines.rfind(mark, 0, end)) >= 0:
+            found = _DIGEST.match(lines, start + len(mark))
+            if found is not None:
+                yield found[1].decode()
+            end = start + 1
+
+    def keep_kin(self, key: Key, kinship: str) -> None:
         """Note `key` as the newest of its kin."""
-        known = self.kin(key, kinship)
-        if known[:1] != [key.digest.hex]:
-            others = [one for one in known if one != key.digest.hex]
-            newest = [key.digest.hex, *others[: _KIN - 1]]
-            self.keep(stage, "kin", _kin_name(key, kinship), newest)
+        line = _kin_mark(kinship) + key.digest.hex.encode() + b"\n"
+        # Each line begins with the end of the one before, so that one that was cut off spoils no other.
+        append(b"\n" + line, self._layout.journal(key.analysis))
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
@@ -97,17 +111,17 @@ class Records:
         return {name: Digest("blake3", value) for name, value in digests.items()}  # type: ignore[union-attr]
 
     def remember(
-        self, stage: str, signature: Signatures, digests: Mapping[str, Digest]
+        self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]
     ) -> None:
         """Note them."""
         plain = {name: digest.hex for name, digest in digests.items()}
         known = {"check": _memo_check(plain), "digests": plain}
         path = self._layout.record("digests", _memo_name(signature))
-        appear(msgspec.json.encode(known), stage, path)
+        stage.appear(msgspec.json.encode(known), path)
 
 
-def _kin_name(key: Key, kinship: str) -> str:
-    return digest_of("kin", key.analysis.encode(), as_json(kinship)).hex
+def _kin_mark(kinship: str) -> bytes:
+    return digest_of("kin", as_json(kinship)).short.encode() + b" "
 
 
 def _memo_name(signature: Signatures) -> str:
@@ -122,6 +136,35 @@ def read(path: str) -> bytes | None:
     """The content of a small file; `None` if it is not there, nothing if it is a folder."""
     found = look(path)
     return None if found is None else found[0]
+
+
+def read_end(path: str, limit: int) -> bytes | None:
+    """The last `limit` bytes of a file; `None` if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, limit, max(0, size - limit))
+    except IsADirectoryError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def append(line: bytes, path: str) -> None:
+    """Add a line at the end of a file, at once, whoever else does the same."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, flags, 0o666)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
 
 
 def look(path: str) -> tuple[bytes, os.stat_result] | None:

@@ -20,6 +20,7 @@ from analyses.fourier import (
     fourier_basis,
     grid_shares,
     power_shares,
+    waves,
 )
 
 RUNS = Path(__file__).parents[3] / "shared" / "runs"
@@ -48,6 +49,12 @@ def test_the_basis_is_orthonormal_and_complete(p: int) -> None:
 @pytest.mark.parametrize("p", SIZES)
 def test_every_component_has_a_name_and_a_frequency(p: int) -> None:
     assert len(component_names(p)) == len(component_frequencies(p)) == p
+
+
+def test_nobody_can_change_the_waves_that_others_are_given() -> None:
+    assert waves(7) is waves(7)
+    with pytest.raises(ValueError, match="read-only"):
+        waves(7)[0] = 0
 
 
 def test_components_are_ordered_const_then_sin_and_cos_of_each_frequency() -> None:
@@ -131,7 +138,16 @@ def test_a_faint_wave_on_a_high_mean_is_still_seen() -> None:
     np.testing.assert_allclose(shares[1], 1, atol=1e-3)
 
 
-@pytest.mark.parametrize("p", [6, 11])
+def test_grids_are_left_as_they_were() -> None:
+    grids = torch.rand(2, 7, 7)
+    before = grids.clone()
+
+    grid_shares(grids)
+
+    assert torch.equal(grids, before)
+
+
+@pytest.mark.parametrize("p", [2, 6, 11])
 def test_shares_are_those_of_the_whole_transform(p: int) -> None:
     grids = np.random.default_rng(0).normal(size=(3, p, p)) + 2
     basis, frequency = fourier_basis(p), component_frequencies(p)

@@ -64,6 +64,26 @@ def test_activations_and_logits_are_those_of_the_plain_forward_pass(
     torch.testing.assert_close(model.logits(weights), logits)
 
 
+def test_neurons_come_out_alike_whichever_block_they_are_in() -> None:
+    drawn = initial_weights(Training(prime=5, d_mlp=2 * model.BLOCK + 3))
+
+    torch.testing.assert_close(
+        model.mlp_activations(drawn).flatten(1), plain_forward(drawn)[0].T.contiguous()
+    )
+
+
+def test_activations_are_the_same_bits_each_time(weights: Weights) -> None:
+    assert torch.equal(model.mlp_activations(weights), model.mlp_activations(weights))
+
+
+def test_everything_happens_on_the_device_of_the_weights(weights: Weights) -> None:
+    # Tensors on `meta` have no values: whatever would bring one to the host, or mix devices, raises.
+    elsewhere = {name: tensor.to("meta") for name, tensor in weights.items()}
+
+    assert model.mlp_activations(elsewhere).device.type == "meta"
+    assert model.logits(elsewhere).device.type == "meta"
+
+
 def test_gradients_are_those_of_the_plain_forward_pass(weights: Weights) -> None:
     for tensor in weights.values():
         tensor.requires_grad_()

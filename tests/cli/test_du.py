@@ -23,4 +23,4 @@ def test_leftovers_have_lines_of_their_own(shell: Shell) -> None:
 
     assert "data without a manifest" in out
     assert "Leftovers are needed by nothing." in out
-    assert "artifact-store rm run --leftovers" in out
+    assert "artifact-store gc run" in out

@@ -56,3 +56,38 @@ def test_without_a_run_it_is_the_current_directory(
     monkeypatch.chdir("run")
 
     assert len(shell.json("ls")) == 3
+
+
+def test_what_nobody_would_read_is_summed_up(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.computed("mean", "above")
+    every = [line for line in shell("ls", "run")[1].splitlines() if "@" in line]
+    monkeypatch.setattr("artifact_store.cli.ls.LINES", 3)
+
+    by_call = shell("ls", "run")[1]
+    assert len(every) == 6 and "@" not in by_call
+    rows = [line.split()[:2] for line in by_call.splitlines()]
+    assert ["mean", "3"] in rows and ["above(threshold=0.5)", "3"] in rows
+    assert "6 entries: to list them, narrow it by --analysis and --label." in by_call
+    assert shell("ls", "run", "--analysis=mean")[1].count("@") == 3
+    assert len(shell.json("ls", "run")) == 6
+
+    monkeypatch.setattr("artifact_store.cli.ls.LINES", 1)
+    by_analysis = shell("ls", "run")[1]
+    assert ["above", "3"] in [line.split()[:2] for line in by_analysis.splitlines()]
+
+
+def test_what_cannot_be_read_is_left_out(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.a_file_of("entries", "*.json").write_text("{}")
+
+    assert shell("ls", "run")[1].count("@") == 2
+    assert len(shell.json("ls", "run")) == 2
+
+
+def test_nothing_is_an_empty_document(shell: Shell) -> None:
+    shell.computed("mean")
+
+    assert shell("ls", "run", "--label=absent", "--json")[1] == "[]\n"
+    assert "Nothing stored" in shell("ls", "run", "--label=absent")[1]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 from cli.conftest import Shell
 
@@ -69,24 +67,3 @@ def test_all_must_be_said(shell: Shell) -> None:
 
     assert status == 2
     assert "name an --analysis, or say --all" in err
-
-
-def test_leftovers_are_previewed_and_then_removed(shell: Shell) -> None:
-    shell.computed("mean")
-    shell.a_file_of("entries", "*.json").unlink()
-    for group in (shell.store / ".store/data").glob("??/*"):
-        os.utime(group, (0, 0))
-    status, out, _ = shell("rm", "run", "--leftovers")
-    preview = shell.json("rm", "run", "--leftovers")
-    removed = shell.json("rm", "run", "--leftovers", "--yes")
-
-    assert status == 0 and "Would remove 1 leftover of run/artifacts" in out
-    assert preview == removed | {"removed": False} and len(preview["paths"]) == 1
-    assert shell.json("rm", "run", "--leftovers")["paths"] == []
-    assert len(shell.json("ls", "run")) == 2 and shell("verify", "run")[0] == 0
-
-
-def test_leftovers_are_of_no_analysis(shell: Shell) -> None:
-    status, _, err = shell("rm", "run", "--leftovers", "--analysis=mean")
-
-    assert status == 2 and "of no analysis" in err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def publication(
     label: str = "door",
     codec: Codec = "raw",
     durable: bool = False,
-    details: Mapping[tuple[str, str], Any] | None = None,
+    details: Mapping[tuple[str, str], Callable[[], Any]] | None = None,
 ) -> Publication:
     return Publication(
         arrays=normalize(arrays or {"mean": np.arange(6.0).reshape(2, 3)}),
@@ -174,7 +174,9 @@ class StoreContract:
 
     def test_details_are_kept_by_kind_and_digest(self, store: Store) -> None:
         words = [{"name": "mean", "line": 3}]
-        store.publish(key(), publication(details={("closures", "c" * 64): words}))
+        store.publish(
+            key(), publication(details={("closures", "c" * 64): lambda: words})
+        )
 
         assert store.detail("closures", "c" * 64) == words
         assert store.detail("inputs", "c" * 64) is None

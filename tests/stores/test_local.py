@@ -153,7 +153,7 @@ def test_where_nothing_can_be_written_touched_data_are_verified_once_per_process
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(local, "appear", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
     for process in (restarted(store), restarted(store)):
         assert values(process.find(key())).tolist() == VALUES.tolist()
         assert values(process.find(key())).tolist() == VALUES.tolist()
@@ -468,7 +468,7 @@ def test_removing_leaves_neither_data_nor_stages(store: LocalStore, root: Path) 
     store.remove([key()])
 
     assert list(root.glob(".store/data/*/*")) == []
-    assert list(root.glob(".store/staging/*")) == []
+    assert list(root.glob(".store/staging/*/*")) == []
 
 
 def test_a_door_is_a_relative_link_and_opens_with_zarr_wherever_the_store_goes(
@@ -534,7 +534,7 @@ def test_stages_of_the_dead_are_swept_by_the_first_publish(
 
     monkeypatch.setattr(staging, "UNLOCKED_SECONDS", -1.0)
     restarted(store).publish(key(), publication())
-    assert list(dead.parent.iterdir()) == []
+    assert not dead.exists()
 
 
 def test_one_directory_is_one_store_in_a_process(tmp_path: Path) -> None:
@@ -553,10 +553,10 @@ def test_the_manifest_appears_last(
         placed.append(os.path.relpath(target, store.location))
 
     monkeypatch.setattr(os, "rename", noted)
-    store.publish(key(), publication(details={("closures", "c" * 64): []}))
+    store.publish(key(), publication(details={("closures", "c" * 64): list}))
     kinds = [path.removeprefix(".store/").split("/")[0] for path in placed]
 
-    assert kinds == [".gitignore", "data", "records", "records", "entries", "mean"]
+    assert kinds == [".gitignore", "data", "records", "entries", "mean"]
 
 
 def test_provenance_with_odd_text_survives(store: LocalStore) -> None:
@@ -618,7 +618,7 @@ def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
 def test_labels_that_are_no_unicode_are_kept_readable(store: LocalStore) -> None:
     record = InputRecord("checkpoint", "model_\udcff\ud800", "e" * 64)
     odd = provenance(inputs=(record,), ignored={"\udcff": "x"})
-    details = {("inputs", "e" * 64): {"\udcff": "d" * 64}}
+    details = {("inputs", "e" * 64): lambda: {"\udcff": "d" * 64}}
     store.publish(
         key(),
         dataclasses.replace(publication(), provenance=odd, details=details),

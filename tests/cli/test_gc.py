@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from cli.conftest import Shell
+
+
+@pytest.fixture
+def littered(shell: Shell) -> Shell:
+    """Three entries, the manifest of one of which is gone for long."""
+    shell.computed("mean")
+    shell.a_file_of("entries", "*.json").unlink()
+    for group in (shell.store / ".store/data").glob("??/*"):
+        os.utime(group, (0, 0))
+    return shell
+
+
+def test_a_dry_run_says_exactly_what_is_then_freed(littered: Shell) -> None:
+    before = set(littered.store.rglob("*"))
+    preview = littered.json("gc", "run", "--dry-run")
+    assert set(littered.store.rglob("*")) == before
+    freed = littered.json("gc", "run")
+
+    assert preview == freed | {"removed": False} and freed["removed"]
+    assert [one["kind"] for one in freed["garbage"]] == ["data", "door"]
+    assert freed["nbytes"] == sum(one["nbytes"] for one in freed["garbage"])
+    assert not any(os.path.lexists(one["path"]) for one in freed["garbage"])
+    assert littered.json("gc", "run")["garbage"] == []
+    assert len(littered.json("ls", "run")) == 2 and littered("verify", "run")[0] == 0
+
+
+def test_what_goes_is_said_by_kind(littered: Shell) -> None:
+    status, out, _ = littered("gc", "run", "--dry-run")
+
+    assert status == 0 and "Would free" in out and "of run/artifacts." in out
+    assert "data that no entry names" in out and "doors to data that are gone" in out
+    assert "Freed" in littered("gc", "run")[1]
+    assert littered("gc", "run")[1] == "Nothing to remove in run/artifacts.\n"
+
+
+def test_entries_are_never_removed(shell: Shell) -> None:
+    shell.computed("mean", "above")
+    for path in shell.store.rglob("*"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    before = set(shell.store.rglob("*"))
+
+    assert shell.json("gc", "run")["garbage"] == []
+    assert set(shell.store.rglob("*")) == before
+
+
+def test_what_was_set_aside_goes_only_if_asked(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.a_file_of("entries", "*.json").write_text("{}")
+    shell.computed("mean")
+
+    _, out, _ = shell("gc", "run")
+    assert "Kept: 1 set aside as corrupt, 2 B." in out
+    assert "artifact-store gc run --quarantined" in out
+
+    freed = shell.json("gc", "run", "--quarantined")
+    assert [one["kind"] for one in freed["garbage"]] == ["quarantine"]
+    assert "Kept" not in shell("gc", "run")[1]

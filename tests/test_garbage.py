@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from artifact_store import Run
+from artifact_store.equivalence import bless
+from artifact_store.errors import CorruptArtifact, UnknownFormat
+from artifact_store.garbage import GRACE_SECONDS, quarantined, removed, unneeded
+from artifact_store.layout import Layout
+from artifact_store.lookup import key_of
+from artifact_store.manifests import Manifest, render_manifest
+from artifact_store.staging import staged
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import store_at
+
+MODULE = """
+from artifact_store import Checkpoint, analysis
+
+@analysis
+def same(checkpoint: Checkpoint):
+    return checkpoint["w"]
+
+@analysis
+def copied(checkpoint: Checkpoint):
+    return checkpoint["w"] + 0
+"""
+
+
+@pytest.fixture
+def store(
+    write_module: Callable[[str, str], ModuleType], run_directory: Callable[[], Path]
+) -> Store:
+    """Two analyses of one checkpoint, whose results are equal."""
+    probe, run = write_module("probe", MODULE), Run(run_directory())
+    probe.same(run[500])
+    probe.copied(run[500])
+    return store_at(run.path)
+
+
+@pytest.fixture
+def layout(store: Store) -> Layout:
+    return Layout(store.location)
+
+
+def of(store: Store, analysis: str) -> Manifest:
+    return next(store.manifests(analysis))
+
+
+def aged(path: str | Path, seconds: float = GRACE_SECONDS + 60) -> Path:
+    """A path, written so long ago."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+    return Path(path)
+
+
+def orphaned(store: Store, seconds: float = GRACE_SECONDS + 60) -> Path:
+    """Data that no manifest names, written so long ago."""
+    layout = Layout(store.location)
+    group = layout.group(of(store, "same").output)
+    for key in store.keys():
+        Path(layout.manifest(key)).unlink()
+    return aged(group, seconds)
+
+
+def everything(store: Store) -> set[Path]:
+    return set(Path(store.location).rglob("*"))
+
+
+def found(store: Store, kind: str) -> list[str]:
+    return [one.path for one in unneeded(store) if one.kind == kind]
+
+
+def test_of_a_store_in_use_nothing_is_garbage_however_old(store: Store) -> None:
+    for path in everything(store):
+        os.utime(path, (0, 0), follow_symlinks=False)
+
+    assert unneeded(store) == []
+
+
+def test_data_without_a_manifest_are_removed_when_they_are_old(store: Store) -> None:
+    group = orphaned(store)
+    nbytes = sum(path.stat().st_size for path in group.rglob("*") if path.is_file())
+    (data,) = [one for one in unneeded(store) if one.kind == "data"]
+
+    assert (data.path, data.nbytes) == (str(group), nbytes)
+    assert removed(store, [data]) == [data]
+    assert not group.exists() and found(store, "data") == []
+
+
+def test_data_whose_manifest_may_still_come_are_no_garbage(store: Store) -> None:
+    orphaned(store, seconds=60)
+
+    assert unneeded(store) == []
+
+
+def test_data_that_were_published_again_since_are_not_removed(
+    write_module: Callable[[str, str], ModuleType],
+    run_directory: Callable[[], Path],
+    store: Store,
+) -> None:
+    group = orphaned(store)
+    data = unneeded(store)[:1]
+    write_module("probe", MODULE).same(Run(run_directory())[500])
+
+    assert removed(store, data) == [] and group.exists()
+
+
+def test_data_that_are_touched_while_they_are_taken_are_put_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = orphaned(store)
+    data = unneeded(store)[:1]
+    rename = os.rename
+
+    def touch_first(path: str, target: str) -> None:
+        os.utime(path)
+        rename(path, target)
+
+    monkeypatch.setattr(os, "rename", touch_first)
+
+    assert removed(store, data) == [] and (group / "zarr.json").exists()
+
+
+def test_what_is_looked_at_is_not_changed(store: Store) -> None:
+    orphaned(store)
+    before = everything(store)
+    unneeded(store)
+
+    assert everything(store) == before
+
+
+def test_doors_go_with_their_data(store: Store, layout: Layout) -> None:
+    orphaned(store)
+    doors = {layout.door(name, "checkpoint_epoch_00500") for name in ("same", "copied")}
+
+    assert set(found(store, "door")) == doors
+    removed(store, unneeded(store))
+    assert not any(map(os.path.lexists, doors))
+
+
+def test_doors_to_data_that_are_gone_are_garbage(store: Store, layout: Layout) -> None:
+    door = Path(layout.door("same", "old"))
+    door.symlink_to(f"../.store/data/ff/{'f' * 64}")
+    Path(layout.door("same", "elsewhere")).symlink_to("../nowhere")
+
+    assert found(store, "door") == [str(door)]
+
+
+@pytest.mark.parametrize("kind", ["closures", "inputs"])
+def test_records_that_no_manifest_names_are_garbage_when_they_are_old(
+    store: Store, layout: Layout, kind: str
+) -> None:
+    store.keep(kind, "a" * 64, {})
+    store.keep(kind, "b" * 64, {})
+    old = aged(layout.record(kind, "a" * 64))
+
+    assert found(store, "record") == [str(old)]
+    removed(store, unneeded(store))
+    assert store.detail(kind, "a" * 64) is None
+    assert store.detail(kind, "b" * 64) == {}
+
+
+def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> None:
+    for closure in ("a" * 64, "b" * 64):
+        store.keep("closures", closure, [])
+        aged(layout.record("closures", closure))
+    bless(store, "same", "a" * 64, "b" * 64)
+
+    assert unneeded(store) == []
+
+
+def test_the_stages_of_dead_writers_are_garbage(store: Store, layout: Layout) -> None:
+    dead = Path(layout.staging, "dead")
+    dead.mkdir(parents=True)
+    (dead / "file").write_bytes(b"12345")
+    with staged(layout.staging):
+        every = [aged(stage) for stage in Path(layout.staging).iterdir()]
+        stages = [one for one in unneeded(store) if one.kind == "stage"]
+
+        assert [(one.path, one.nbytes) for one in stages] == [(str(dead), 5)]
+        assert removed(store, stages) == stages
+        assert len(every) > 1 and not dead.exists()
+        assert all(alive.is_dir() for alive in every if alive != dead)
+
+
+def test_what_was_set_aside_is_kept_until_somebody_asks(
+    store: Store, layout: Layout
+) -> None:
+    key = key_of(of(store, "same"))
+    Path(layout.manifest(key)).write_text("{}")
+    store.set_aside(key)
+    aside = quarantined(store)
+
+    assert unneeded(store) == []
+    assert [(one.kind, one.nbytes) for one in aside] == [("quarantine", 2)]
+    assert removed(store, aside) == aside and quarantined(store) == []
+
+
+def test_what_is_gone_by_then_is_not_counted(store: Store) -> None:
+    orphaned(store)
+    data = unneeded(store)
+
+    assert removed(store, data) == data
+    assert removed(store, data) == []
+
+
+def test_nothing_is_garbage_where_a_manifest_is_of_a_newer_release(
+    store: Store, layout: Layout
+) -> None:
+    manifest = of(store, "same")
+    path = Path(layout.manifest(key_of(manifest)))
+    path.write_bytes(render_manifest(msgspec.structs.replace(manifest, format=99)))
+
+    with pytest.raises(UnknownFormat):
+        unneeded(store)
+
+
+def test_nothing_is_garbage_where_a_manifest_cannot_be_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if path.endswith(".json") and "/entries/" in path:
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises(CorruptArtifact, match="Permission denied"):
+        unneeded(store)
+
+
+def test_a_damaged_manifest_names_nothing(store: Store, layout: Layout) -> None:
+    group = aged(layout.group(of(store, "same").output))
+    for key in store.keys():
+        Path(layout.manifest(key)).write_text("{}")
+
+    assert found(store, "data") == [str(group)]
+
+
+def test_every_manifest_and_every_door_is_told_as_it_is_looked_at(store: Store) -> None:
+    told: list[int] = []
+    unneeded(store, lambda number, note: told.append(number))
+    assert sum(told) >= 4
+
+    orphaned(store)
+    garbage, told = unneeded(store), []
+    removed(store, garbage, lambda number, note: told.append(number))
+    assert sum(told) == len(garbage) > 1
