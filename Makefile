@@ -26,6 +26,7 @@ types: $(TESTABLE)
 tests: $(TESTABLE)
 	$(BIN)/python -m pytest
 
+# Writes benchmarks/RESULTS.md; fails, at the end, if a benchmark does.
 bench: $(BENCHABLE)
 	$(BIN)/python -m benchmarks
 

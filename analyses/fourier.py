@@ -13,15 +13,19 @@ has only a cosine, since sin(pi a) vanishes on the integers.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 Floats = npt.NDArray[np.float64]
 
 
+@functools.lru_cache(maxsize=8)
 def waves(p: int) -> Floats:
-    """The sin and cos of each frequency, of unit norm: (frequency, 2, p); frequency k is at k - 1.
+    """The sin and cos of each frequency, of unit norm: (frequency, 2, p); frequency k is at k - 1. Read-only.
 
     For even p the last sin, which vanishes, is a row of zeros.
     """
@@ -31,6 +35,7 @@ def waves(p: int) -> Floats:
     pairs: Floats = np.stack([np.sin(angle), np.cos(angle)], axis=1) * (2 / p) ** 0.5
     if p % 2 == 0:
         pairs[-1] = np.stack([np.zeros(p), np.cos(np.pi * residue) * p**-0.5])
+    pairs.flags.writeable = False  # Every caller is given the same.
     return pairs
 
 
@@ -77,33 +82,48 @@ def grid_shares(grids: torch.Tensor) -> torch.Tensor:
     counts for neither, so a neuron's shares sum to at most one. A neuron that
     is constant to rounding (a dead one) has no power, and shares of zero.
 
-    The whole 2D transform is never formed: after the transform in `b`, each
-    wave in `b` meets in `a` only the three components it can be paired with.
-    Costs p^3 products per neuron, and one temporary of the size of `grids`.
+    The 2D transform is never formed. Products with the constant are waves in
+    `a` or in `b`; the four of sin k and cos k span the waves of frequency k in
+    a + b and in a - b (the addition theorems). So a grid is summed along four
+    directions, p^2 additions each, and only these sums are transformed. Best
+    given some dozens of neurons at a time, as long as they stay in the cache.
     """
     neuron, p, _ = grids.shape
-    # (frequency, sin or cos, p); with the constant, (frequency, const or sin or cos, p).
-    wave = torch.tensor(waves(p), dtype=grids.dtype, device=grids.device)
-    partner = torch.nn.functional.pad(wave, (0, 0, 1, 0), value=p**-0.5)
-    rows = wave.flatten(0, 1)  # (frequency and wave, p)
+    mean = grids.mean(dim=(1, 2), keepdim=True)
+    padded = F.pad(grids, (0, 1))
+    padded[:, :, :-1] -= mean  # so that nothing large cancels
+    wave = torch.tensor(waves(p), dtype=grids.dtype, device=grids.device).flatten(0, 1)
 
-    # Waves in b, (frequency and wave, neuron, a): this way round they come out contiguous, as needed next.
-    in_b = (rows @ grids.reshape(-1, p).T).view(-1, neuron, p)
-    pairs = in_b.view(len(wave), 2 * neuron, p) @ partner.mT
-    alone = pairs.square().sum(dim=2).view(-1, 2, neuron).sum(dim=1)
+    along = (_sums(padded) @ wave.T).square()  # (direction, neuron, wave)
+    if p % 2 == 0:
+        # cos(pi (a + b)) and cos(pi (a - b)) are one wave.
+        along[-1, :, -1] = 0
+    alone = along.sum(dim=0).view(neuron, p // 2, 2).sum(dim=2) / p
 
-    # The constant in b, (neuron, a), and out of it the constant in both.
-    means = grids.sum(dim=2) * p**-0.5
-    level = means.mean(dim=1, keepdim=True)
-    means = means - level
-    alone = alone + (rows @ means.T).square().view(-1, 2, neuron).sum(dim=1)
+    power = torch.linalg.vector_norm(padded, dim=(1, 2)).square()
+    rounding = (8 * torch.finfo(grids.dtype).eps * p * mean.flatten()).square()
+    return torch.where(power > rounding, alone.T / power, 0)
 
-    # Parseval, on parts without the mean, so nothing large cancels. Norms first: to sum squares over two
-    # outer dimensions at once is four times slower.
-    power = torch.linalg.vector_norm(in_b, dim=2).square().sum(dim=0)
-    power = power + means.square().sum(dim=1)
-    rounding = (8 * torch.finfo(grids.dtype).eps * level.squeeze(1)).square() * p
-    return torch.where(power > rounding, alone / power, 0)
+
+def _sums(padded: torch.Tensor) -> torch.Tensor:
+    """Sums over cells of equal a, b, a + b and b - a, modulo p: (4, neuron, p), from (neuron, p, p + 1) with 0 last.
+
+    Rows of length p + 1 hold cell (a, b) as number a p + (a + b), so folded into
+    rows of length p it is in column a + b. Rows of length p - 1, without the
+    last b, hold it as number a p + (b - a). So no sum has to walk a diagonal.
+    """
+    neuron, p, _ = padded.shape
+    grids = padded[:, :, :p]
+    shorter = grids[:, :, :-1].reshape(neuron, p - 1, p)
+    last = grids[:, :, -1].flip(dims=(1,))  # b - a of (a, p - 1) is p - 1 - a
+    return torch.stack(
+        (
+            grids.sum(dim=2),
+            grids.sum(dim=1),
+            padded.view(neuron, p + 1, p).sum(dim=1),
+            shorter.sum(dim=1) + last,
+        )
+    )
 
 
 def _present(p: int) -> npt.NDArray[np.bool_]:

@@ -19,12 +19,38 @@ they lie.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import torch
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
+
+# 64 grids are 3 MB at p = 113. Of 8 at a time, the calls cost more than they save, and all 512 leave the processor's
+# cache: forward pass and Fourier transform take up to twice as long either way (bench_pipeline).
+BLOCK = 64
+
+
+def blocks(neurons: int) -> Iterator[slice]:
+    """All neurons, some at a time: so many as stay in the processor's cache while everything is done to them."""
+    return (slice(start, start + BLOCK) for start in range(0, neurons, BLOCK))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have PyTorch use one thread in this block.
+
+    Steps this small gain a factor below two from a second core, and lose one of
+    fifteen when somebody else is using it, because threads spin while they wait.
+    Two cores are put to better use by two workers.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prime_of(weights: Weights) -> int:
@@ -60,21 +86,14 @@ def attention_pattern(weights: Weights) -> torch.Tensor:
 
 def residual(weights: Weights) -> torch.Tensor:
     """The residual stream at `=` after attention: (p^2, model), a row per pair."""
-    first, second, equals = _embedded(weights)
-    W_V, b_V, W_O, b_O = _layer(weights, "attn", "W_V", "b_V", "W_O", "b_O")
-
-    def writes(tokens: torch.Tensor) -> torch.Tensor:
-        """What each head would write, attending to one token: (token, model) to (token, head, model)."""
-        return ((tokens @ W_V + b_V[:, None]) @ W_O).transpose(0, 1)
-
-    # The pattern sums to one, so with what `=` writes as the origin only differences from it are mixed.
+    W_O, b_O = _layer(weights, "attn", "W_O", "b_O")
+    by_a, by_b, by_equals = _written(weights, W_O)
+    to_a, to_b, _ = attention_pattern(weights)
     # Heads are few: a sum over them is a batched product, one entry per a (then per b), and nothing is
     # ever as large as (a, b, head, model).
-    to_a, to_b, _ = attention_pattern(weights)
-    origin = writes(equals)  # (1, head, model)
-    from_a = to_a @ (writes(first) - origin)  # (a, b, model)
-    from_b = to_b.transpose(0, 1) @ (writes(second) - origin)  # (b, a, model)
-    always = equals + b_O + origin.sum(dim=1)  # (1, model)
+    from_a = to_a @ by_a.transpose(0, 1)  # (a, b, model)
+    from_b = to_b.transpose(0, 1) @ by_b.transpose(0, 1)  # (b, a, model)
+    always = _embedded(weights)[2] + b_O + by_equals  # (1, model)
     stream: torch.Tensor = from_a + from_b.transpose(0, 1) + always  # (a, b, model)
     return stream.flatten(0, 1)
 
@@ -95,12 +114,19 @@ def readout(weights: Weights, stream: torch.Tensor) -> torch.Tensor:
 
 def mlp_activations(weights: Weights) -> torch.Tensor:
     """The MLP's activations at `=`, after the ReLU, over the probe: (neuron, a, b)."""
-    p = prime_of(weights)
-    W_in, b_in = _layer(weights, "mlp", "W_in", "b_in")
-    # `neurons` the other way round, so that each neuron's grid comes out contiguous. The ReLU is in place,
-    # which autograd allows here: touching a second array of this size would double the time.
-    activations = torch.addmm(b_in[:, None], W_in.T, residual(weights).T).relu_()
-    return activations.view(-1, p, p)
+    by_a, by_b, always = _into_neurons(weights)
+    to_a, to_b, _ = attention_pattern(weights).permute(0, 3, 1, 2).contiguous()
+    head, neuron, p = by_a.shape
+    activations = by_a.new_empty(neuron, p, p)
+    # In place: touching a second array of this size would double the time.
+    for some in blocks(neuron):
+        grids = activations[some]
+        grids.copy_(always[some, None, None].expand_as(grids))
+        for h in range(head):
+            grids.addcmul_(by_a[h, some, :, None], to_a[h])
+            grids.addcmul_(by_b[h, some, None, :], to_b[h])
+        grids.relu_()
+    return activations
 
 
 def logits(weights: Weights) -> torch.Tensor:
@@ -127,6 +153,37 @@ def _embedded(weights: Weights) -> tuple[torch.Tensor, ...]:
     """
     W_E, W_pos = weights["embed.W_E"], weights["pos_embed.W_pos"]
     return W_E[:-1] + W_pos[0], W_E[:-1] + W_pos[1], W_E[-1:] + W_pos[2]
+
+
+def _written(weights: Weights, W_O: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What heads write: of an `a` and of a `b` where they attend to it instead of `=`, and all of them of `=`.
+
+    Shapes (head, p, out), (head, p, out) and (out,). The pattern sums to one, so with what `=` writes as the origin
+    only differences from it are mixed.
+
+    Parameters
+    ----------
+    W_O
+        (head, d_head, out): into the residual stream, or on into what reads that.
+    """
+    W_V, b_V = _layer(weights, "attn", "W_V", "b_V")
+    first, second, equals = (
+        (tokens @ W_V + b_V[:, None]) @ W_O for tokens in _embedded(weights)
+    )
+    return first - equals, second - equals, equals.sum(dim=(0, 1))
+
+
+def _into_neurons(weights: Weights) -> tuple[torch.Tensor, ...]:
+    """What `_written` says of the neurons' inputs: (head, neuron, p), (head, neuron, p), and (neuron,) with biases.
+
+    Up to the ReLU all is linear, so what a head writes is taken to the neurons before it is mixed: once per
+    token, not per pair.
+    """
+    W_O, b_O = _layer(weights, "attn", "W_O", "b_O")
+    W_in, b_in = _layer(weights, "mlp", "W_in", "b_in")
+    by_a, by_b, by_equals = _written(weights, W_O @ W_in)
+    always = (_embedded(weights)[2][0] + b_O) @ W_in + b_in + by_equals
+    return by_a.mT.contiguous(), by_b.mT.contiguous(), always
 
 
 def _layer(weights: Weights, layer: str, *names: str) -> tuple[torch.Tensor, ...]:

@@ -31,12 +31,14 @@ def neuron_activations(checkpoint: Checkpoint, *, device: str | None = None) -> 
         One p x p grid per neuron, in the dtype of the weights; 26 MB at p = 113
         with 512 neurons in float32.
     """
-    with torch.inference_mode():
-        return {
-            "activations": model.mlp_activations(
-                WeightsOn(checkpoint, device or default_device())
-            )
-        }
+    weights = WeightsOn(checkpoint, device or default_device())
+    return {"activations": activations_of(weights)}
+
+
+def activations_of(weights: model.Weights) -> torch.Tensor:
+    """`model.mlp_activations`, without gradients: (neuron, a, b)."""
+    with torch.inference_mode(), model.one_thread():
+        return model.mlp_activations(weights)
 
 
 class WeightsOn(Mapping[str, torch.Tensor]):

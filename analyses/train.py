@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,24 +120,9 @@ def train(config: Training, directory: str | Path, *, device: str = "cpu") -> Pa
     (directory / "checkpoints").mkdir(parents=True, exist_ok=True)
     _write_json(directory / "config.json", config.to_json())
 
-    with _one_thread():
+    with model.one_thread():
         _train(config, directory, device)
     return directory
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Have torch use one thread in this block.
-
-    Steps this small gain a factor below two from a second core, and lose one of
-    fifteen when somebody else is using it, because threads spin while they wait.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(config: Training, directory: Path, device: str) -> None:

@@ -1,7 +1,7 @@
 """Content-addressed artifacts of model checkpoints: decorate a pure function, and its results are kept."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from artifact_store._version import __version__
 from artifact_store.artifacts import Artifact
@@ -9,8 +9,10 @@ from artifact_store.checkpoints import Checkpoint
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.files import File
 from artifact_store.memoize import Analysis, analysis
-from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.runs import Run
+
+if TYPE_CHECKING:
+    from artifact_store.pipeline import AnalysisPipeline
 
 # What an analysis returns: arrays, tensors or numbers by name. What a call of it gives: read-only numpy arrays.
 Arrays: TypeAlias = Mapping[str, Any]
@@ -27,3 +29,12 @@ __all__ = [
     "__version__",
     "analysis",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What plans, explains and runs in parallel is a fifth of the whole, and most programs never ask for it.
+    if name == "AnalysisPipeline":
+        from artifact_store.pipeline import AnalysisPipeline
+
+        return AnalysisPipeline
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

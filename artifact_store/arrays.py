@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -236,8 +235,7 @@ def _check_stat(
         raise CorruptArtifact(path, "was written to after it was verified")
 
 
-@dataclass(frozen=True, slots=True)
-class _CompressedArray:
+class _CompressedArray(msgspec.Struct, frozen=True):
     """Rows of an array that zarr has to decode."""
 
     source: zarr.Array[Any]
@@ -272,8 +270,7 @@ def _read_only(array: AnyArray) -> AnyArray:
     return array
 
 
-@dataclass(frozen=True, slots=True)
-class LazyArray:
+class LazyArray(msgspec.Struct, frozen=True):
     """An array on disk, read where it is indexed, as numpy indexes; keeps nothing open.
 
     Of a compressed array, the rows from the first to the last one asked for are decoded.

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -32,8 +32,7 @@ Dims: TypeAlias = Mapping[str, tuple[str, ...]]
 UNDECLARED: Final[Dims] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledArray:
+class LabelledArray(msgspec.Struct, frozen=True):
     """An array as it will be stored: little-endian, in C order, every axis named."""
 
     name: str
@@ -41,8 +40,7 @@ class LabelledArray:
     dims: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ArraySet:
+class ArraySet(msgspec.Struct, frozen=True):
     """What `normalize` made sure can be stored together, sorted by name."""
 
     arrays: tuple[LabelledArray, ...]

@@ -7,7 +7,6 @@ entry ──► *Artifact* ──► arrays, as the function returned them
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +150,8 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         return f"<Artifact {self.label}: {arrays}>"
 
     def _repr_html_(self) -> str:
+        from html import escape  # a table of 2,000 names, for those who look
+
         rows = "".join(
             f"<tr><td>{escape(a.name)}</td><td>{escape(', '.join(a.dims))}</td>"
             f"<td>{' × '.join(map(str, a.shape)) or 'scalar'}</td><td>{np.dtype(a.dtype)}</td>"

@@ -34,6 +34,9 @@ from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
+# How many inputs are named one by one.
+_FEW = 3
+
 
 class Call(msgspec.Struct, frozen=True, dict=True):
     """One call of an analysis, and where its result is kept.
@@ -122,6 +125,14 @@ class Call(msgspec.Struct, frozen=True, dict=True):
             )
             for name, value in self.arguments.params.items()
         }
+
+    def __str__(self) -> str:
+        """As its author would write it."""
+        labels = [one.label for one in self.inputs]
+        if len(labels) > _FEW:
+            labels = [labels[0], f"... {len(labels) - 2} more ...", labels[-1]]
+        params = [f"{name}={record.shown}" for name, record in self.params.items()]
+        return f"{self.key.analysis}({', '.join(labels + params)})"
 
     @property
     def kinship(self) -> str:

@@ -75,15 +75,6 @@ def indented(text: str) -> str:
     return "\n".join("    " + line for line in text.splitlines())
 
 
-def describe(call: Call) -> str:
-    """A call, as its author would write it."""
-    labels = [one.label for one in call.inputs]
-    if len(labels) > _FEW:
-        labels = [labels[0], f"... {len(labels) - 2} more ...", labels[-1]]
-    params = [f"{name}={record.shown}" for name, record in call.params.items()]
-    return f"{call.key.analysis}({', '.join(labels + params)})"
-
-
 def causes_of_miss(call: Call) -> tuple[Cause, ...]:
     """Why there is no entry for `call`, against the nearest one there is."""
     known, has_been = call.store.kin(call.key, call.kinship)
@@ -406,7 +397,7 @@ def _upstream_change(nested: Call, told: str) -> Cause:
         return waits(nested, causes_of_miss(nested))
     known, _ = nested.store.kin(nested.key, nested.kinship)
     before = next((one for one in known if one.told.hex == told), None)
-    what = f"the output of {describe(nested)} changed"
+    what = f"the output of {nested} changed"
     if before is None:
         return Cause("upstream", what)
     outputs = before.output[:SHORT], found.manifest.output[:SHORT]
@@ -416,7 +407,7 @@ def _upstream_change(nested: Call, told: str) -> Cause:
 
 def waits(upstream: Call, because: tuple[Cause, ...]) -> Cause:
     """The cause of a call that cannot be told before another one is computed."""
-    what = f"{describe(upstream)} has to be computed first"
+    what = f"{upstream} has to be computed first"
     return Cause("upstream", what, because=because)
 
 

@@ -16,9 +16,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator, KeysView, Mapping, Set
-from difflib import get_close_matches
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -222,6 +220,8 @@ class Checkpoint(Content):
         return f"Checkpoint({self._label}, {len(self)} tensors)"
 
     def _repr_html_(self) -> str:
+        from html import escape  # a table of 2,000 names, for those who look
+
         rows = "".join(
             f"<tr><td>{escape(name)}</td><td>{span.dtype}</td><td>{list(span.shape)}</td></tr>"
             for name, (_, span) in self._spans.items()
@@ -239,6 +239,8 @@ class Checkpoint(Content):
 
     def _span(self, name: str) -> tuple[Path, Span]:
         if name not in self._spans:
+            from difflib import get_close_matches
+
             raise MissingTensor(
                 self._path, name, tuple(get_close_matches(str(name), self))
             )

@@ -16,7 +16,6 @@ import msgspec
 
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, inputs_of, paths_of
-from artifact_store.causes import describe
 from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.closures.reach import closure_of
@@ -119,7 +118,7 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
     if recorder.fleeting:
         made = returned(arrays, single)
-        raise NotKept(describe(call), recorder.fleeting, made, call.key)
+        raise NotKept(str(call), recorder.fleeting, made, call.key)
     key, steps = call.key, dict[str, Step]()
     if not recorder.untold:
         # Of two calls that only labels distinguish, neither takes the place of the other.

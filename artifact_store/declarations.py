@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 from typing import Any
+
+import msgspec
 
 from artifact_store.arrays import Codec
 from artifact_store.arraysets import Dims
@@ -18,18 +19,17 @@ from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True, dict=True):
     """The arguments of `@analysis`, checked; see there for what each means."""
 
     name: str
-    dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dims: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     codec: Codec = "raw"
     ignore: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     depends_on: tuple[Any, ...] = ()
     first_party: tuple[str, ...] = ()
-    was: Mapping[str, Any] = field(default_factory=dict)
+    was: Mapping[str, Any] = msgspec.field(default_factory=dict)
     strict: bool | None = None
     store: Store | str | None = None
     durable: bool = False

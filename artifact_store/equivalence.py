@@ -10,7 +10,6 @@ import datetime
 import getpass
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -114,8 +113,7 @@ def _blessed(call: Call) -> set[str]:
     return as_good(call.store, call.key.analysis, own) - {own}
 
 
-@dataclass(frozen=True, slots=True)
-class _Promoted:
+class _Promoted(msgspec.Struct, frozen=True):
     """A closure with constants in place of params, and where the reads of its computations begin."""
 
     closure: str

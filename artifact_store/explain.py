@@ -13,7 +13,6 @@ from artifact_store.causes import (
     Cause,
     causes_of_miss,
     corrupt,
-    describe,
     indented,
     waits,
 )
@@ -87,7 +86,7 @@ class Explanation:
 
 def explain(call: Call) -> Explanation:
     """Why `call` would hit or miss now."""
-    name, key = describe(call), call.key.digest.hex
+    name, key = str(call), call.key.digest.hex
     try:
         found = peek(call)
     except ArtifactStoreError as error:
@@ -181,7 +180,7 @@ def _results(call: Call, reads: Iterable[Read], told: set[Key]) -> Iterator[str]
             continue
         answer = one.read.answer[:SHORT]
         again = ", as above" if one.call.key in told else ""
-        yield f"result of {describe(one.call)} = {answer}{again}"
+        yield f"result of {one.call} = {answer}{again}"
         if not again:
             told.add(one.call.key)
             yield from (f"  {line}" for line in _read_by(one.call, told))

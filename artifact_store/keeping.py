@@ -6,7 +6,6 @@ from typing import Any
 
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call
-from artifact_store.causes import describe
 from artifact_store.errors import CorruptArtifact, StoreFailed
 from artifact_store.events import Published, SetAside, emit, log
 from artifact_store.results import returned
@@ -71,7 +70,7 @@ def publish(call: Call, publication: Publication) -> Entry:
     except OSError as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(
-            describe(call), call.store.location, str(error), result, call.key
+            str(call), call.store.location, str(error), result, call.key
         ) from error
     emit(Published(call.key, publication.provenance.seconds, made.manifest.nbytes))
     return adopt(call, made)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from artifact_store.checkpoints import INDEX_SUFFIX
 from artifact_store.digests import Digest, digest_of
@@ -55,8 +56,7 @@ def home_of_group(path: Path) -> Path:
     return path.parents[3]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The names below one store's root. Strings, because a hit should not pay for building `Path`s."""
 
     root: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+import msgspec
 
 from artifact_store.arrays import Codec
 from artifact_store.arraysets import UNDECLARED, Dims
@@ -38,7 +39,6 @@ from artifact_store.errors import (
     StoreFailed,
 )
 from artifact_store.events import Hit, Miss, emit
-from artifact_store.explain import Explanation, explain
 from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
 from artifact_store.keys import Key, key_of
 from artifact_store.params import encode_inputs, encode_params
@@ -61,6 +61,8 @@ from artifact_store.transport import (
 if TYPE_CHECKING:
     import xarray
 
+    from artifact_store.explain import Explanation
+
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A", Artifact, Artifact | None)
@@ -79,8 +81,7 @@ def materialize(call: Call, compute: Callable[[], Publication]) -> Artifact:
         return Artifact(find_sound(call) or publish(call, compute()))
 
 
-@dataclass(frozen=True, slots=True)
-class Recomputation:
+class Recomputation(msgspec.Struct, frozen=True):
     """The artifact of a call that was computed again, and whether that gave something else than before."""
 
     artifact: Artifact
@@ -170,6 +171,8 @@ class Analysis(Generic[P, R]):
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
         """Why this call would hit or miss now, in words."""
+        from artifact_store.explain import explain  # for those who ask
+
         note_aside(f"it asked for an explanation of {self.__name__}")
         return explain(self.call(*args, **kwargs))
 

@@ -11,18 +11,18 @@ what threads and processes started by the analysis do, goes unseen.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import random
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
-from importlib import metadata
 from types import FrameType
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 
 from artifact_store.closures.origins import FirstParty, is_installed
@@ -39,8 +39,7 @@ STRICT_VARIABLE = "ARTIFACT_STORE_STRICT"
 _CHOOSE = "Set 1 to refuse what is impure, 0 to note it in the manifest."
 
 
-@dataclass(frozen=True, slots=True)
-class Impurity:
+class Impurity(msgspec.Struct, frozen=True):
     """One thing that a pure function would not do."""
 
     act: str
@@ -200,7 +199,11 @@ _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/share/", "/usr/lib/")
 _SHARED_MEMORY = "/dev/shm/"
 _CODE = (".py", ".pyc")
 # What an import reads is code, and what looks for installed packages finds those alone.
-_IMPORTING = ("<frozen importlib", "<frozen zipimport", metadata.__file__)
+_IMPORTING = (
+    "<frozen importlib",
+    "<frozen zipimport",
+    os.path.join(os.path.dirname(importlib.__file__), "metadata"),
+)
 
 
 @cache
@@ -215,16 +218,15 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
         watch.hear(event, args)
 
 
-@dataclass(eq=False)
-class _Watch:
+class _Watch(msgspec.Struct, eq=False, dict=True):
     """What one analysis may read, and what it did beyond that."""
 
     readable: frozenset[str]
     externals: tuple[External, ...]
     note: Callable[[Impurity], None]
     generators: dict[tuple[str, int], object]
-    made: set[str] = field(default_factory=set)
-    found: dict[Impurity, None] = field(default_factory=dict)
+    made: set[str] = msgspec.field(default_factory=set)
+    found: dict[Impurity, None] = msgspec.field(default_factory=dict)
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         """What the interpreter reports, just before it happens."""

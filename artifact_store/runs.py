@@ -12,7 +12,6 @@ import re
 from bisect import bisect
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from html import escape
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -164,6 +163,8 @@ class Run(Mapping[int, Checkpoint]):
         return f"Run({self.name})"
 
     def _repr_html_(self) -> str:
+        from html import escape  # a table of 2,000 names, for those who look
+
         first, last = self.epochs[0], self.epochs[-1]
         rows = {
             "run": self.name,

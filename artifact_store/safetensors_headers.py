@@ -15,9 +15,10 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+
+import msgspec
 
 from artifact_store.errors import (
     DuplicateName,
@@ -61,8 +62,7 @@ MAX_DIMENSIONS = 64
 MAX_BYTES = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """What one tensor is and which bytes of its file hold it, from `start` up to `stop`."""
 
     dtype: str
@@ -75,8 +75,7 @@ class Span:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """The tensors of one file, in the order of their bytes, and its free text."""
 
     tensors: Mapping[str, Span]

@@ -10,7 +10,6 @@ today, asked in the order of then, lead to the entry that a computation would ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -28,8 +27,7 @@ from artifact_store.reads import ABSENT, Found, Question, Read, after, from_text
 from artifact_store.stores.base import Entry, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """Whether a call hits depends on another one, whose result has to be computed first."""
 
     upstream: Call
@@ -116,8 +114,7 @@ def _ends_from(
         ahead += [(then, count + len(reads), one) for one in call.store.steps(then)]
 
 
-@dataclass(frozen=True, slots=True)
-class Anew:
+class Anew(msgspec.Struct, frozen=True):
     """A read of then, and the answer of now: `None` if it has to be computed first, or cannot be asked any more."""
 
     read: Read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -13,16 +12,21 @@ def version_of(package: str) -> str:
 
     Never asked of the module itself: the answer must not depend on what has been imported.
     """
+    # Here and not above for its weight, of email and sockets: a tenth of what numpy takes.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return version(package)
+    except PackageNotFoundError:
         pass
     # Those whose distribution bears another name, as scikit-learn does.
     for distribution in _distributions().get(package, ()):
-        return importlib.metadata.version(distribution)
+        return version(distribution)
     return "unknown"
 
 
 @lru_cache(maxsize=1)
 def _distributions() -> Mapping[str, Sequence[str]]:
-    return importlib.metadata.packages_distributions()
+    from importlib.metadata import packages_distributions
+
+    return packages_distributions()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 from artifact_store.explain import Explanation
 from benchmarks.measure import Timing, Way, in_words, race
+from benchmarks.report import Answer, Line, Plot
 from benchmarks.workloads import RACY_SECONDS, write_checkpoint
 
 ANALYSES, EPOCHS, PARAMS = 8, 50, 25
@@ -142,18 +143,18 @@ def timed_processes(folder: Path, runs: Sequence[Path]) -> list[Timing]:
     return race({**ways, "version": start("--version")}, PROCESSES)
 
 
-def main() -> str:
-    """The table."""
+def main() -> Answer:
+    """The table and its picture."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:  # fmt: skip
         folder = Path(directory)
         sys.path.insert(0, directory)
         try:
-            return table(folder, folder / "large", folder / "small")
+            return answer(folder, folder / "large", folder / "small")
         finally:
             sys.path.remove(directory)
 
 
-def table(folder: Path, large: Path, small: Path) -> str:
+def answer(folder: Path, large: Path, small: Path) -> Answer:
     """The times of both stores, which are made in a folder that modules are imported from."""
     before = imported(folder, BODY)
     for run in (large, small):
@@ -171,16 +172,30 @@ def table(folder: Path, large: Path, small: Path) -> str:
         ROUNDS,
     )
     half = len(timings) // 2
-    pairs = zip(of_large, timings[:half], timings[half:], strict=True)
     *why, version = timed_processes(folder, [large, small])
+    pairs = {
+        **dict(zip(of_large, zip(timings[:half], timings[half:]), strict=True)),
+        "`why` in a new process": (why[0], why[1]),
+    }
     lines = [
         f"| why | {many:,} entries | {few} entries | ratio |",
         "|---|---|---|---|",
-        *(row(name, *pair) for name, *pair in pairs),
-        row("`why` in a new process", *why),
+        *(row(name, *pair) for name, pair in pairs.items()),
         f"| `--version` in a new process | {in_words(version.median)} | | |",
     ]
-    return "\n".join(lines)
+    return Answer(
+        "How long does one wait to hear why?", "\n".join(lines), plots=(plot(pairs, many, few),)  # fmt: skip
+    )
+
+
+def plot(pairs: Mapping[str, tuple[Timing, Timing]], many: int, few: int) -> Plot:
+    """Each question, in both stores."""
+    lines = (
+        Line(f"{count:,} entries", tuple(pair[at].median for pair in pairs.values()))
+        for at, count in enumerate((many, few))
+    )
+    points = tuple(name.replace("`", "") for name in pairs)
+    return Plot("Hearing why", "", "median, seconds", points, tuple(lines))
 
 
 def row(name: str, large: Timing, small: Timing) -> str:

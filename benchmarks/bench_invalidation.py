@@ -2,7 +2,7 @@
 
 The rows of `tests/mutations`, each put to several libraries: the project is filled with results, edited on disk as the
 row says, and every analysis is called again in a new interpreter. The same is done once without any library, which
-tells what the answers should have been.
+tells what the answers should have been. `make bench` takes a row of eighteen, as a sample; all of them take 13 minutes.
 
     python -m benchmarks.bench_invalidation [--library joblib ...] [--only TEXT] [--every N] [--rows] [--jobs 2]
 """
@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from benchmarks.peers.edits import Row, edits
 from benchmarks.peers.scores import Outcomes, Table, by_kind, by_row, by_verdict
-from benchmarks.peers.trials import OURS, Lane, Outcome
+from benchmarks.peers.trials import OURS, Lane, Outcome, Verdict
+from benchmarks.report import Answer, Line, Plot
 
 # What is installed for each.
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +33,9 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "charmonium": ("charmonium.cache", "charmonium.freeze"),
     "checkpointer": ("checkpointer",),
 }
+
+# A row of so many is what `make bench` has time for.
+SAMPLE = 18
 
 # In memory, if the system offers that: every row copies and removes the project once for each library.
 MEMORY = Path("/dev/shm")
@@ -77,26 +81,55 @@ def versions(libraries: Sequence[str]) -> str:
     return ", ".join(named)
 
 
-def main() -> str:
-    """What is compared, and the tables of all rows."""
-    return report(edits(), tuple(DISTRIBUTIONS))
+def main() -> Answer:
+    """What is compared, and the tables of a sample of the rows."""
+    return answer(every(SAMPLE, edits()), tuple(DISTRIBUTIONS), (by_verdict,))
 
 
-def report(
+def every(step: int, kinds: Mapping[Row, str]) -> Mapping[Row, str]:
+    """A row of so many, as a sample."""
+    return dict(list(kinds.items())[::step])
+
+
+def answer(
     kinds: Mapping[Row, str],
     libraries: tuple[str, ...],
     tables: Sequence[Table] = (by_verdict, by_kind),
     jobs: int = 2,
-) -> str:
+) -> Answer:
     """What is compared, and these tables of these rows."""
-    named = versions(libraries)
+    told = f"{len(kinds)} of {len(edits())} rows: {versions(libraries)}."
     outcomes = measure(tuple(kinds), libraries, jobs)
-    return "\n\n".join(
-        [named, *(table(outcomes, kinds, libraries) for table in tables)]
+    drawn = (table(outcomes, kinds, libraries) for table in tables)
+    return Answer(
+        "After an edit, what is computed for nothing, and what is not computed although it must?",
+        "\n\n".join([told, *drawn]),
+        plots=(plot(outcomes, libraries),),
     )
 
 
-def command_line() -> str:
+def plot(outcomes: Outcomes, libraries: tuple[str, ...]) -> Plot:
+    """The shares that are right, of edits that matter and of others."""
+    lines = []
+    for name, matters in (("that matter", True), ("that do not", False)):
+        rows = [found for row, found in outcomes.items() if bool(row.computed) is matters]  # fmt: skip
+        columns = zip(*rows, strict=True)
+        shares = (
+            100 * sum(one.verdict is Verdict.RIGHT for one in column) / len(column)
+            for column in columns
+        )
+        lines.append(Line(f"edits {name}", tuple(shares)))
+    return Plot(
+        "Edits after which just what must be is computed",
+        "",
+        "% of edits",
+        libraries,
+        tuple(line for line in lines if line.values),
+        is_logarithmic=False,
+    )
+
+
+def command_line() -> Answer:
     """The tables of the rows and libraries that were asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
@@ -112,9 +145,9 @@ def command_line() -> str:
     parser.add_argument("--jobs", type=int, default=2, help="how many rows at once")
     options = parser.parse_args()
 
-    found = [(row, kind) for row, kind in edits().items() if options.only in row.title]
-    return report(
-        dict(found[:: options.every]),
+    found = {row: kind for row, kind in edits().items() if options.only in row.title}
+    return answer(
+        every(options.every, found),
         tuple(options.library or DISTRIBUTIONS),
         (by_row, by_verdict, by_kind) if options.rows else (by_verdict, by_kind),
         options.jobs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 
@@ -72,3 +73,9 @@ class Answer:
 
     def __str__(self) -> str:
         return f"{self.title}\n\n{self.text}"
+
+
+def answer_to(name: str) -> Answer:
+    """What the benchmark of this name finds."""
+    found: Answer = import_module(f"benchmarks.{name}").main()
+    return found

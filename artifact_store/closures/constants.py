@@ -16,11 +16,11 @@ import typing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import Enum
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from artifact_store.closures.guards import is_dispatched, slots_of, value_of
@@ -57,14 +57,13 @@ def is_analysis(value: Any) -> bool:
     return hasattr(type(value), "__analysis__")
 
 
-@dataclass(slots=True)
-class Describer:
+class Describer(msgspec.Struct):
     """Describes one value and everything in it; `place` is where it is referred to, `spelled` how."""
 
     book: Book
     place: str
     spelled: str
-    _open: list[int] = field(default_factory=list)
+    _open: list[int] = msgspec.field(default_factory=list)
     _libraries: int = 0
 
     def describe(self, value: Any) -> bytes:

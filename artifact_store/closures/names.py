@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import dis
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
 from typing import Any, TypeAlias
+
+import msgspec
 
 Chain: TypeAlias = tuple[str, ...]
 
@@ -27,8 +28,7 @@ _BOUNDLESS = frozenset(
 _TYPE_CHECKING = frozenset({("TYPE_CHECKING",), ("typing", "TYPE_CHECKING")})
 
 
-@dataclass(frozen=True, slots=True)
-class LocalImport:
+class LocalImport(msgspec.Struct, frozen=True):
     """A name bound by an import statement inside a body."""
 
     module: str
@@ -36,17 +36,16 @@ class LocalImport:
     attribute: str | None
 
 
-@dataclass(slots=True)
-class Names:
+class Names(msgspec.Struct):
     """What some nodes mention: chains and where, names bound by imports, lookups nobody can follow and where.
 
     `bare` are chains that are called with no argument, or with `None` alone.
     """
 
-    chains: dict[Chain, int] = field(default_factory=dict)
-    bare: dict[Chain, int] = field(default_factory=dict)
-    imports: dict[str, list[LocalImport]] = field(default_factory=dict)
-    dynamic: list[tuple[int, str]] = field(default_factory=list)
+    chains: dict[Chain, int] = msgspec.field(default_factory=dict)
+    bare: dict[Chain, int] = msgspec.field(default_factory=dict)
+    imports: dict[str, list[LocalImport]] = msgspec.field(default_factory=dict)
+    dynamic: list[tuple[int, str]] = msgspec.field(default_factory=list)
 
 
 def names_in(nodes: Iterable[ast.AST], owner: str = "") -> Names:

@@ -12,11 +12,12 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import msgspec
 
 from artifact_store.errors import BadSetting
 
@@ -33,8 +34,7 @@ _NOWHERE = "<nowhere>"
 _EXAMPLE = "Name packages as they are imported: 'mylib,!fork' follows mylib and does not follow fork."
 
 
-@dataclass(frozen=True, slots=True)
-class FirstParty:
+class FirstParty(msgspec.Struct, frozen=True):
     """What is the user's: neither installed nor of the standard library.
 
     Packages in `own` count as the user's and packages in `foreign` as installed, wherever they lie.

@@ -5,8 +5,9 @@ function ──► *Walk* ──► members, calls ──► *Closure* ──►
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from artifact_store.closures.constants import MAKE_PLAIN
 from artifact_store.closures.guards import Guard
@@ -32,8 +33,7 @@ class Callee(Protocol):
         """What those who call it may leave to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(msgspec.Struct, frozen=True):
     """Everything first-party that decides what a function returns, up to the analyses that it calls.
 
     Attributes

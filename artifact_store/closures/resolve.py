@@ -7,9 +7,10 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import CellType, ModuleType
 from typing import Any
+
+import msgspec
 
 from artifact_store.closures.checks import MISSING
 from artifact_store.closures.guards import Guard
@@ -32,16 +33,14 @@ _OF_THE_MODULE = frozenset(
 _NAMESPACES = frozenset({"__dict__", "__getattribute__", "__builtins__"})
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """What a chain leads to if that is known by its name alone; `package` has it, or is empty for a module's own."""
 
     package: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Where the names of one function or class are looked up; `looked_up` are those it looks up in `namespace`."""
 
     file: str
@@ -60,8 +59,7 @@ class Scope:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
+class Resolver(msgspec.Struct, frozen=True):
     """Looks chains up, and has `guard` watch every step."""
 
     ours: FirstParty

@@ -16,7 +16,6 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -24,6 +23,8 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 from zipimport import zipimporter
+
+import msgspec
 
 from artifact_store.closures.codes import (
     distance,
@@ -45,8 +46,7 @@ _FUTURES = sum(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """Where and how a function or class is written."""
 
     node: ast.AST
@@ -56,14 +56,12 @@ class Definition:
     lazy_annotations: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Scope:
+class _Scope(msgspec.Struct, frozen=True, eq=False):
     node: Any
     code: CodeType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _File:
+class _File(msgspec.Struct, frozen=True, eq=False):
     """The text of a file or cell, and its tree."""
 
     name: str

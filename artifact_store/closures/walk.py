@@ -11,9 +11,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, Literal
+
+import msgspec
 
 from artifact_store.closures.checks import MISSING
 from artifact_store.closures.classes import attributes_of, plain_function
@@ -48,8 +49,7 @@ from artifact_store.encoding import shown
 from artifact_store.errors import UnresolvedDependency
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A name as a member spells it, the digest of what it stands for, and that in words."""
 
     kind: Literal["code", "constant", "missing"]
@@ -58,8 +58,7 @@ class Reference:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A function or class of a closure; `name`, `file`, `line` and `source` are for people and in no digest."""
 
     name: str
@@ -95,7 +94,7 @@ class Walk:
             # The defaults of the analysis are params, except where its own code relies on them.
             place = f"{members[0].file}:{members[0].line}"
             defaults = self._values(_defaults(self._met[0]), place)
-            members[0] = replace(
+            members[0] = msgspec.structs.replace(
                 members[0], references=members[0].references + tuple(defaults)
             )
             self._describe_met(members)

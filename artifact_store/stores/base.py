@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -26,8 +25,7 @@ class Entry(msgspec.Struct, frozen=True):
     files: Mapping[str, FileStat]
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """A result to be kept.
 
     Attributes
@@ -57,7 +55,7 @@ class Publication:
     reads: str | None = None
     outside: tuple[Read, ...] = ()
     flags: tuple[str, ...] = ()
-    steps: Mapping[str, Step] = field(default_factory=dict)
+    steps: Mapping[str, Step] = msgspec.field(default_factory=dict)
     kinship: str = ""
     key: Key | None = None
 

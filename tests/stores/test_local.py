@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import json
 import os
@@ -562,7 +561,7 @@ def test_the_manifest_appears_last(
 def test_provenance_with_odd_text_survives(store: LocalStore) -> None:
     odd = 'quote " slash \\ newline \n nul \0 émoji 🙂'
     made = provenance(function=odd, versions={odd: odd})
-    store.publish(key(), dataclasses.replace(publication(), provenance=made))
+    store.publish(key(), msgspec.structs.replace(publication(), provenance=made))
     found = store.find(key())
 
     assert found is not None and isinstance(found.manifest, Manifest)
@@ -621,7 +620,7 @@ def test_labels_that_are_no_unicode_are_kept_readable(store: LocalStore) -> None
     details = {("inputs", "e" * 64): lambda: {"\udcff": "d" * 64}}
     store.publish(
         key(),
-        dataclasses.replace(publication(), provenance=odd, details=details),
+        msgspec.structs.replace(publication(), provenance=odd, details=details),
     )
     found = store.find(key())
 
