@@ -11,15 +11,17 @@ Path, epoch and metadata are labels; none decides a digest.
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator, KeysView, Mapping, Set
-from functools import cached_property
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +57,9 @@ if TYPE_CHECKING:
     import torch
 
 INDEX_SUFFIX = ".safetensors.index.json"
+
+# From here on, several threads digest a file: it takes longer than starting them.
+PARALLEL_BYTES: Final = 8 << 20
 
 # What every checkpoint of a run is called where each has a directory of its own.
 UNTELLING = frozenset({"model.safetensors", "checkpoint.safetensors"})
@@ -255,16 +260,43 @@ class Checkpoint(Content):
         return content
 
     def _read_digests(self) -> Iterator[tuple[str, Digest]]:
-        block = new_block()
         for file, header in self._headers.items():
             with self._open(file) as descriptor:
-                for name, span in header.tensors.items():
-                    hasher = Hasher("tensor")
-                    hasher.part(name.encode())
-                    hasher.part(span.dtype.encode())
-                    hasher.part(",".join(map(str, span.shape)).encode())
-                    feed(hasher, block, descriptor, span.start, span.stop)
-                    yield name, hasher.digest()
+                tensors = header.tensors.items()
+                read = partial(_digests_of, descriptor)
+                if file.stat().st_size < PARALLEL_BYTES:
+                    yield from read(tensors)
+                    continue
+                # Reading and digesting both let other threads run.
+                with ThreadPoolExecutor() as pool:
+                    shares = _shared_out(tensors, len(os.sched_getaffinity(0)))
+                    for digests in pool.map(read, shares):
+                        yield from digests
+
+
+def _digests_of(
+    descriptor: int, tensors: Iterable[tuple[str, Span]]
+) -> list[tuple[str, Digest]]:
+    block, digests = new_block(), []
+    for name, span in tensors:
+        shape = ",".join(map(str, span.shape))
+        told = (name.encode(), span.dtype.encode(), shape.encode())
+        hasher = Hasher("tensor", *told)
+        feed(hasher, block, descriptor, span.start, span.stop)
+        digests.append((name, hasher.digest()))
+    return digests
+
+
+def _shared_out(
+    tensors: Iterable[tuple[str, Span]], workers: int
+) -> list[list[tuple[str, Span]]]:
+    """Tensors in as many groups as there are workers, of about the same number of bytes."""
+    shares = [(0, number, list[tuple[str, Span]]()) for number in range(workers)]
+    for name, span in sorted(tensors, key=lambda one: one[1].nbytes, reverse=True):
+        nbytes, number, share = heapq.heappop(shares)
+        share.append((name, span))
+        heapq.heappush(shares, (nbytes + span.nbytes, number, share))
+    return [share for _, _, share in shares]
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -39,11 +39,16 @@ class Hasher:
 
     A part is announced with its length and may then be fed in any number of
     pieces, so reading a file block by block gives the digest of the whole.
+
+    Parameters
+    ----------
+    kind, parts
+        As of `digest_of`; more may follow.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._blake3 = blake3()
-        self.part(kind.encode())
+    def __init__(self, kind: str, *parts: bytes) -> None:
+        # On one thread: those that blake3 can share its work with are missing in a forked child, which waits for them.
+        self._blake3 = blake3(_framed(kind, parts))
 
     def announce(self, length: int) -> None:
         """Begin a part of `length` bytes."""
@@ -65,9 +70,12 @@ class Hasher:
 
 def digest_of(kind: str, *parts: bytes) -> Digest:
     """Digest `parts` as one thing of this `kind`; two kinds can never share a digest."""
-    # As `Hasher` would, at once: most digests are of a few short parts, and made on the way to every hit.
+    return Digest("blake3", blake3(_framed(kind, parts)).hexdigest())
+
+
+def _framed(kind: str, parts: tuple[bytes, ...]) -> bytes:
     framed: list[bytes] = []
     for part in (kind.encode(), *parts):
         framed.append(len(part).to_bytes(8, "big"))
         framed.append(part)
-    return Digest("blake3", blake3(b"".join(framed)).hexdigest())
+    return b"".join(framed)

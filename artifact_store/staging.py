@@ -21,6 +21,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
+from artifact_store.descriptors import write_file
+
 # Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
 
@@ -45,15 +47,7 @@ class Stage:
     def appear(self, content: bytes, path: str) -> None:
         """Make `content` the file at `path`, replacing what was there; no reader ever sees a part of it."""
         aside = self.name()
-        descriptor = os.open(
-            aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
-        )
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        finally:
-            os.close(descriptor)
+        write_file(aside, memoryview(content))
         self.into_place(aside, path)
 
     def into_place(self, aside: str, path: str) -> None:
@@ -67,9 +61,12 @@ class Stage:
 
     def point(self, target: str, path: str) -> None:
         """Make `path` a link with this text, replacing a link that was there."""
-        aside = self.name()
-        os.symlink(target, aside)
-        self.into_place(aside, path)
+        try:
+            os.symlink(target, path)
+        except OSError:
+            aside = self.name()
+            os.symlink(target, aside)
+            self.into_place(aside, path)
 
     def clear(self) -> None:
         """Remove what has not moved to its place."""

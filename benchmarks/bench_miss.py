@@ -2,7 +2,9 @@
 
 A miss is a call with a param that nobody has asked for, in a store that has some entries already, and nobody waits for
 the disk. What the function takes by itself, called plainly with the same params, is subtracted. `np.save` is given the
-array and each time a new name: to write over a file is another thing. No entry is removed while this is timed, but
+array and the name of a file, to write over it, as a script does that is run again; beside it, a new name each time,
+which is cheaper for small files: those of ext4 are flushed when they are cut off to be written again. The bars are
+those of the design, whose `np.save` took 165 µs: that is over a file. No entry is removed while this is timed, but
 between calls the content of what has been kept is thrown away, if it is large (see `empty`).
 
 Left out: what a full disk or a slow one would add. The rivals note neither which code made a result nor what it read
@@ -27,6 +29,7 @@ from benchmarks.typical import Array, Body, body, kept, typical
 from benchmarks.workloads import LARGE, MEDIUM, RACY_SECONDS, SMALL, Workload, write_run
 
 SIZES = (SMALL, MEDIUM, LARGE)
+OVER, NEW = "np.save over a file", "np.save to a new one"
 # How many results are there already.
 ENTRIES = 25
 # How many are kept in a row, where that is a matter of milliseconds: see `race`.
@@ -36,7 +39,7 @@ LARGE_FILE = 1 << 16
 
 # At most, by rival and size, of the time that the rival takes.
 LIMITS: Mapping[str, Mapping[str, float]] = {
-    "np.save": {"1 KB": 3, "1 MB": 1.6, "26 MB": 1.6},
+    OVER: {"1 KB": 3, "1 MB": 1.6, "26 MB": 1.6},
     "joblib.Memory": {"1 KB": 1, "1 MB": 1, "26 MB": 1},
 }
 
@@ -55,7 +58,7 @@ def main() -> Answer:
 def bars(rows: Rows) -> Iterator[Bar]:
     """What was promised of misses."""
     for rival, limits in LIMITS.items():
-        of = "np.save" if rival == "np.save" else f"that of {rival}"
+        of = rival if rival == OVER else f"that of {rival}"
         for size, limit in limits.items():
             yield Bar(f"miss overhead of {size} / {of}", ratio(rows[size], rival), limit)  # fmt: skip
 
@@ -72,11 +75,12 @@ def measure(workload: Workload, directory: Path) -> list[Timing]:
     for layer in range(-ENTRIES, 0):
         check(keepers, path, layer, workload)
     ways = {name: of_new_params(keep, path, workload) for name, keep in keepers.items()}
-    saving = to_new_names(directory / "saved", body(path, 0, 0.5, workload.name))
+    array = body(path, 0, 0.5, workload.name)
+    over, new = directory / "over.npy", to_new_names(directory / "saved", array)
     bare = of_new_params(body, path, workload)
     rounds, burst = rounds_of(workload)
-    ours, *theirs, saved, alone = race(
-        {**ways, "np.save": saving, "body": bare},
+    ours, *theirs, written, saved, alone = race(
+        {**ways, OVER: lambda _: save_npy(over, array), NEW: new, "body": bare},
         rounds,
         burst=burst,
         before=lambda: empty(directory, workload.nbytes),
@@ -84,7 +88,8 @@ def measure(workload: Workload, directory: Path) -> list[Timing]:
     expected = ENTRIES + (rounds + warmups(rounds)) * burst
     assert count_entries(path, workload) == expected
     overheads = (one.without(alone) for one in theirs)
-    return [ours.without(alone), saved, *overheads, by_hand(workload, directory, path)]
+    hand = by_hand(workload, directory, path)
+    return [ours.without(alone), written, saved, *overheads, hand]
 
 
 def rounds_of(workload: Workload) -> tuple[int, int]:

@@ -46,10 +46,10 @@ def test_no_more_than_one_epoch_is_mapped_while_another_is_opened(
     series, mapped, real = run.series(large), list[int](), os.open
 
     def noted(path: Any, *args: Any, **kwargs: Any) -> int:
-        mapped.append(sum(isinstance(one, _Map) for one in gc.get_objects()))
+        mapped.append(sum(type(one) is _Map for one in gc.get_objects()))
         return real(path, *args, **kwargs)
 
-    before = sum(isinstance(one, _Map) for one in gc.get_objects())
+    before = sum(type(one) is _Map for one in gc.get_objects())
     monkeypatch.setattr(os, "open", noted)
     found = series.isel(value_1=0).to_numpy()
 

@@ -12,14 +12,23 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
 
 import msgspec
 
 from artifact_store.arrays import (
+    ArraySet,
     FileStat,
     StoredArray,
     describe_group,
@@ -61,6 +70,22 @@ _GITIGNORE = (
 def open_store(root: str) -> LocalStore:
     """The store in the directory `root`; one object per process, so that it checks data once."""
     return LocalStore(root)
+
+
+# From here on, arrays are written while they are digested: both take longer than starting a thread.
+_LARGE = 4 << 20
+
+Write: TypeAlias = Callable[[], tuple[StoredArray, ...]]
+
+
+def _digested(arrays: ArraySet, write: Write) -> tuple[str, Write]:
+    """The output digest of arrays, and how to write them: large ones have been written by then."""
+    if sum(one.values.nbytes for one in arrays.arrays) < _LARGE:
+        return digest_arrays(arrays).hex, write
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        output = digest_arrays(arrays).hex
+    return output, written.result
 
 
 class LocalStore:
@@ -150,9 +175,8 @@ class LocalStore:
         self._is_new = self._is_new or not os.path.lexists(self._layout.root)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        output = digest_arrays(publication.arrays).hex
         with self._stage() as stage:
-            directory, stored = self._publish_data(stage, output, publication)
+            output, directory, stored = self._publish_data(stage, publication)
             files = file_stats(directory, stored)
             manifest = Manifest(
                 format=MANIFEST_FORMAT,
@@ -193,13 +217,15 @@ class LocalStore:
             yield stage
 
     def _publish_data(
-        self, stage: Stage, output: str, publication: Publication
-    ) -> tuple[str, tuple[StoredArray, ...]]:
+        self, stage: Stage, publication: Publication
+    ) -> tuple[str, str, tuple[StoredArray, ...]]:
+        aside = stage.name()
+        write = partial(write_group, aside, publication.arrays, codec=publication.codec)
+        output, written = _digested(publication.arrays, write)
         directory = self._layout.group(output)
         stored = self._known_data(directory, output)
         if stored is None or not touched(directory):
-            aside = stage.name()
-            stored = write_group(aside, publication.arrays, codec=publication.codec)
+            stored = written()
             try:
                 stage.into_place(aside, directory)
             except OSError:
@@ -212,7 +238,7 @@ class LocalStore:
             # Also if somebody else wrote the same data, who need not have waited.
             sync_group(directory)
             sync_upward(os.path.dirname(directory), self.location)
-        return directory, stored
+        return output, directory, stored
 
     def _known_data(
         self, directory: str, output: str
