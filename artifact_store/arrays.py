@@ -44,6 +44,7 @@ from artifact_store.errors import CorruptArtifact
 from artifact_store.recent import Recent
 from artifact_store.shards import (
     MAP_BYTES,
+    PART_BYTES,
     AnyArray,
     Codec,
     Document,
@@ -182,7 +183,7 @@ _at_hand: Recent[tuple[str, str, FileStat], AnyArray] = Recent(
 def open_array(
     directory: str | Path, stored: StoredArray, expected: FileStat | None = None
 ) -> AnyArray:
-    """The array, read-only: mapped from 1 MiB on, read below it or if compressed.
+    """The array, read-only: mapped from 4 MiB on, read below it or if compressed.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ def _open_rows(
 ) -> AnyArray:
     """Consecutive rows of an uncompressed array, read-only; of few, exactly their bytes are read."""
     # Touching a map has the system read ahead: up to 8 MB for a row of 50 KB (bench_partial_read).
-    if (rows.stop - rows.start) * stored.row_bytes >= MAP_BYTES:
+    if (rows.stop - rows.start) * stored.row_bytes >= PART_BYTES:
         return open_array(directory, stored, expected)[rows]
     path = f"{directory}/{stored.file}"
     with opened(path) as descriptor:
@@ -312,7 +313,7 @@ class LazyArray(msgspec.Struct, frozen=True):
         return np.array(whole, dtype=dtype, copy=copy)
 
     def __getitem__(self, index: Any) -> Any:
-        if self.stored.codec == "raw" and self.nbytes < MAP_BYTES:
+        if self.stored.codec == "raw" and self.nbytes < PART_BYTES:
             return open_array(self.directory, self.stored, self.expected)[index]
         rows, within = _split_index(index, len(self))
         if self.stored.codec == "raw":

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from artifact_store.arrays import FileStat
+from artifact_store.checked import is_whole, with_check
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
 from artifact_store.reads import Read
@@ -27,8 +28,6 @@ MANIFEST_FORMAT: Final = 1
 # The boot of a seal that survives any: the data were synced to disk before the manifest was written.
 DURABLE: Final = "durable"
 
-_HEAD: Final = b'{"check":"'
-_HEX: Final = 64
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -125,8 +124,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def render_manifest(manifest: Manifest) -> bytes:
     """The file of a manifest: one JSON object, whose first member is the digest of the rest."""
-    rest = b"," + as_json(manifest)[1:]
-    return _HEAD + digest_of("manifest", rest).hex.encode() + b'"' + rest
+    return with_check("manifest", as_json(manifest))
 
 
 def as_json(record: object) -> bytes:
@@ -159,13 +157,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     UnknownFormat
         A newer release wrote it.
     """
-    start = len(_HEAD) + _HEX
-    rest = content[start + 1 :]
-    if (
-        content[: len(_HEAD)] != _HEAD
-        or content[start : start + 1] != b'"'
-        or digest_of("manifest", rest).hex.encode() != content[len(_HEAD) : start]
-    ):
+    if not is_whole("manifest", content):
         raise CorruptArtifact(path, "is not the manifest that was written")
     try:
         manifest = _DECODER.decode(content)

@@ -6,17 +6,18 @@ name ──► entry point, or module and function ──► *Analysis*
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from artifact_store.errors import MissingPackage, NotAnAnalysis
 from artifact_store.events import log
 from artifact_store.memoize import Analysis
 from artifact_store.transport import named
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "artifact_store.analyses"
 
@@ -41,7 +42,9 @@ def offered() -> tuple[Analysis[..., Any], ...]:
 
 
 def _points() -> list[EntryPoint]:
-    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    from importlib.metadata import entry_points  # of its weight, see `versions`
+
+    points = entry_points(group=ENTRY_POINTS)
     return sorted(points, key=lambda point: point.name)
 
 

@@ -244,27 +244,31 @@ def _check_tiling(
     tensors: Mapping[str, Span], data: int, size: int, path: Path
 ) -> None:
     """Raise unless `tensors`, in order, cover the file from `data` to `size` once and wholly."""
-    covered, before = data, "the header"
+    covered, last = data, ""
     for name, span in tensors.items():
         if span.start < covered:
             raise OverlappingTensors(
                 path,
-                f"tensor {_brief(name)} begins {covered - span.start} bytes inside {before}",
+                f"tensor {_brief(name)} begins {covered - span.start} bytes inside {_named(last)}",
             )
         if span.start > covered:
             raise GapBetweenTensors(
                 path,
-                f"{span.start - covered} bytes between {before} and {_brief(name)} have no tensor",
+                f"{span.start - covered} bytes between {_named(last)} and {_brief(name)} have no tensor",
             )
-        covered, before = span.stop, _brief(name)
+        covered, last = span.stop, name
     if covered > size:
         raise TruncatedCheckpoint(
             path, f"the tensors end at byte {covered}, but the file at {size}"
         )
     if covered < size:
         raise TrailingBytes(
-            path, f"the {size - covered} bytes after {before} belong to no tensor"
+            path, f"the {size - covered} bytes after {_named(last)} belong to no tensor"
         )
+
+
+def _named(name: str) -> str:
+    return _brief(name) if name else "the header"
 
 
 def _brief(found: object) -> str:

@@ -52,8 +52,12 @@ INNER_CHUNKS: Final = 64
 INDEX_BYTES: Final = 16
 CRC_BYTES: Final = 4
 
-# From here on, mapping a file is faster than reading it.
-MAP_BYTES: Final = 1 << 20
+# From here on, a file is mapped. Smaller ones are read, and stay at hand: a map of them is no faster to look through,
+# since each of its pages is asked for anew.
+MAP_BYTES: Final = 4 << 20
+
+# From here on, some rows of an array are read without the others.
+PART_BYTES: Final = 1 << 20
 
 LITTLE_ENDIAN: Final[Document] = {
     "name": "bytes",

@@ -12,29 +12,28 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Final
 
 from artifact_store._version import __version__
-from artifact_store.cli.bless import add_to as add_bless
-from artifact_store.cli.du import add_to as add_du
-from artifact_store.cli.gc import add_to as add_gc
-from artifact_store.cli.ls import add_to as add_ls
-from artifact_store.cli.plan import add_to as add_plan
-from artifact_store.cli.rm import add_to as add_rm
-from artifact_store.cli.run import add_to as add_run
-from artifact_store.cli.show import add_to as add_show
-from artifact_store.cli.status import add_to as add_status
-from artifact_store.cli.verify import add_to as add_verify
-from artifact_store.cli.why import add_to as add_why
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.events import log
 
 # In the order in which one meets them.
-_VERBS: Final = (
-    *(add_status, add_plan, add_run, add_why, add_bless),
-    *(add_ls, add_show, add_verify, add_du, add_rm, add_gc),
-)
+_VERBS: Final[Mapping[str, str]] = {
+    "status": "say what of a run is stored and up to date",
+    "plan": "say what `run` would compute, and why",
+    "run": "compute what is missing",
+    "why": "explain why an artifact is up to date, or is not",
+    "bless": "state that a change of code changes no result",
+    "ls": "list what is stored",
+    "show": "say everything about one entry",
+    "verify": "check every byte of what is stored; changes nothing",
+    "du": "say what is stored weighs, by analysis",
+    "rm": "remove what is stored, after saying what",
+    "gc": "remove what nothing needs",
+}
 
 ERROR: Final = 2
 # What a shell reports for a process that SIGINT or SIGPIPE ended.
@@ -54,7 +53,8 @@ ARTIFACT_STORE names a store to use instead of the one inside each run.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one verb; the return is the exit status."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     try:
         with _warnings_told():
             exit_status: int = arguments.verb(arguments)
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="artifact-store",
         description="Look at the artifacts of a run, compute them, check them, remove them.",
@@ -84,8 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add_verb in _VERBS:
-        add_verb(verbs)
+    asked = next((word for word in words if word in _VERBS), None)
+    for verb, does in _VERBS.items():
+        sentence = f"{does[0].upper()}{does[1:]}."
+        one = verbs.add_parser(verb, help=does, description=sentence)
+        # Of the others nobody asks more than what they do: each brings along what it carries that out with.
+        if verb == asked:
+            import_module(f"artifact_store.cli.{verb}").add_to(one)
     return parser
 
 

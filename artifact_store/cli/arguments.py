@@ -15,26 +15,19 @@ from artifact_store.manifests import Manifest
 from artifact_store.offers import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
 
-# In quotes: generic for the type checker alone.
-Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
 # The first and last epoch of each stretch; with no last one, all that follow.
 Epochs: TypeAlias = tuple[tuple[int, int | None], ...]
 
 
-def add_verb(
-    verbs: Verbs,
-    name: str,
-    does: str,
+def begin(
+    parser: argparse.ArgumentParser,
     carry_out: Callable[[argparse.Namespace], int],
     more: str = "",
-) -> argparse.ArgumentParser:
-    """A verb, with what all verbs have."""
-    sentence = f"{does[0].upper()}{does[1:]}."
-    parser = verbs.add_parser(name, help=does, description=f"{sentence} {more}".strip())
+) -> None:
+    """What all verbs have; `more` is said of this one beyond what it does."""
+    parser.description = f"{parser.description} {more}".strip()
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(verb=carry_out, parser=parser)
-    return parser
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from artifact_store.calls import closure_in_words
 from artifact_store.causes import Cause, code_changes
 from artifact_store.cli.arguments import (
-    Verbs,
-    add_verb,
+    begin,
     import_from_here,
 )
 from artifact_store.cli.printing import (
@@ -37,14 +36,13 @@ from artifact_store.stores.locate import store_at
 _DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "state that a change of code changes no result"
     more = (
         "Entries of the code that an analysis had last are then found by the code that it has now, without "
         "computing them again. States nothing without --yes."
     )
-    parser = add_verb(verbs, "bless", does, carry_out, more)
+    begin(parser, carry_out, more)
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run, one of its checkpoints, a store")
     name = "module:function, or an offered name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from artifact_store.cli.arguments import Verbs, add_place, add_verb
+from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import command, out, print_json, size, table, text
 from artifact_store.inventory import Inventory, Share, inventory
 from artifact_store.layout import Layout
@@ -17,10 +17,10 @@ from artifact_store.stores.locate import store_at
 _STYLES = {"analysis": "", "shared": "", "records": "dim", "leftover": "yellow"}
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "say what is stored weighs, by analysis"
-    add_place(add_verb(verbs, "du", does, du, "Shared data are counted once."))
+    begin(parser, du, "Shared data are counted once.")
+    add_place(parser)
 
 
 def du(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from artifact_store.cli.arguments import Verbs, add_place, add_verb
+from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import command, near, out, print_json, size, table
 from artifact_store.garbage import Garbage, quarantined, removed, unneeded
 from artifact_store.layout import Layout
@@ -28,10 +28,10 @@ _WORDS: Final = {
 }
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
     more = "No entry is removed, nor anything that one needs or that is younger than an hour."
-    parser = add_verb(verbs, "gc", "remove what nothing needs", gc, more)
+    begin(parser, gc, more)
     add_place(parser)
     add = parser.add_argument
     add("--dry-run", action="store_true", help="say what would go, and remove nothing")

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from artifact_store.cli.arguments import (
-    Verbs,
     add_place,
-    add_verb,
+    begin,
     goes_by,
     split_names,
 )
@@ -69,10 +68,10 @@ class _Found:
         self.by_analysis.setdefault(brief.analysis, _Sum()).add(brief)
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
     more = f"More than {LINES:,} entries are summed up."
-    parser = add_verb(verbs, "ls", "list what is stored", ls, more)
+    begin(parser, ls, more)
     add_place(parser)
     add = parser.add_argument
     mine = "only of these analyses"

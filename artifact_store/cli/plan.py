@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 
 from artifact_store.cli.arguments import (
-    Verbs,
     add_analyses,
     add_epochs,
     add_run,
-    add_verb,
     analyses_in,
+    begin,
     epochs_in,
     run_at,
 )
@@ -27,9 +26,9 @@ from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.plans import epochs_in_words
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    parser = add_verb(verbs, "plan", "say what `run` would compute, and why", plan)
+    begin(parser, plan)
     add_run(parser)
     add_analyses(parser)
     add_epochs(parser)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from artifact_store.cli.arguments import (
-    Verbs,
     add_place,
-    add_verb,
+    begin,
     goes_by,
     import_from_here,
     run_at,
@@ -39,10 +38,9 @@ from artifact_store.stores.locate import store_at
 Test: TypeAlias = Callable[[Brief], bool]
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "remove what is stored, after saying what"
-    parser = add_verb(verbs, "rm", does, rm, "Removes nothing without --yes.")
+    begin(parser, rm, "Removes nothing without --yes.")
     add_place(parser)
     add = parser.add_argument
     mine = "entries of these analyses"

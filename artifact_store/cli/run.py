@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from artifact_store.cli.arguments import (
-    Verbs,
     add_analyses,
     add_epochs,
     add_run,
-    add_verb,
     analyses_in,
+    begin,
     epochs_in,
     run_at,
 )
@@ -31,10 +30,10 @@ from artifact_store.plans import epochs_in_words
 from artifact_store.runs import Run
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
     more = "Exit status 1 if some could not be; all others are kept."
-    parser = add_verb(verbs, "run", "compute what is missing", run, more)
+    begin(parser, run, more)
     add_run(parser)
     add_analyses(parser)
     add_epochs(parser)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_store.causes import SHORT
-from artifact_store.cli.arguments import Verbs, add_place, add_verb
+from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import (
     age,
     as_dict,
@@ -47,9 +47,9 @@ _ALL_COUNTS = "All of its inputs counts: what it read does not tell all that it 
 _LOST = "What it read is no longer recorded."
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    parser = add_verb(verbs, "show", "say everything about one entry", show)
+    begin(parser, show)
     ways = "the beginning of its key, its door, or ANALYSIS@LABEL"
     parser.add_argument("entry", metavar="ENTRY", help=ways)
     add_place(parser)

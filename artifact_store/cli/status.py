@@ -9,11 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from artifact_store.cli.arguments import (
-    Verbs,
     add_analyses,
     add_run,
-    add_verb,
     analyses_in,
+    begin,
     run_at,
 )
 from artifact_store.cli.printing import (
@@ -39,10 +38,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "say what of a run is stored and up to date"
-    parser = add_verb(verbs, "status", does, status, "Exit status 1 if not all is.")
+    begin(parser, status, "Exit status 1 if not all is.")
     add_run(parser)
     add_analyses(parser)
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from artifact_store import verify as checks
-from artifact_store.cli.arguments import Verbs, add_place, add_verb
+from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import count, line, near, out, print_json, text
 from artifact_store.layout import Layout
 from artifact_store.listing import listed_keys, number_of_entries
@@ -14,11 +14,11 @@ from artifact_store.progress import bar
 from artifact_store.stores.locate import store_at
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "check every byte of what is stored; changes nothing"
     more = "Exit status 1 if something is not what was published."
-    add_place(add_verb(verbs, "verify", does, verify, more))
+    begin(parser, verify, more)
+    add_place(parser)
 
 
 def verify(arguments: argparse.Namespace) -> int:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from artifact_store.causes import SHORT, Cause
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.cli.arguments import (
-    Verbs,
     add_run,
-    add_verb,
+    begin,
     import_from_here,
     run_at,
 )
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
 _DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
-def add_to(verbs: Verbs) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    does = "explain why an artifact is up to date, or is not"
-    parser = add_verb(verbs, "why", does, why)
+    begin(parser, why)
     add_run(parser, "the directory of a run, or one of its checkpoints")
     name = "module:function, or an offered name"
     parser.add_argument("analysis", metavar="ANALYSIS", help=name)

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from artifact_store.checked import is_whole, with_check
 from artifact_store.digests import Digest, digest_of
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
@@ -24,6 +25,12 @@ from artifact_store.manifests import as_json
 from artifact_store.reads import Ask, Found, Step
 from artifact_store.staging import Stage, touched
 
+
+class _Memo(msgspec.Struct, frozen=True):
+    digests: dict[str, str]
+
+
+_MEMO = msgspec.json.Decoder(_Memo)
 _STEPS = msgspec.json.Decoder(tuple[Step, ...])
 
 # How many of the newest entries a miss is compared with.
@@ -102,22 +109,19 @@ class Records:
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
-        known = self.detail("digests", _memo_name(signature))
-        if not isinstance(known, dict):
+        content = read(self._layout.record("digests", _memo_name(signature)))
+        if content is None or not is_whole("memo", content):
             return None
-        digests = known.get("digests")
-        if known.get("check") != _memo_check(digests):
-            return None
-        return {name: Digest("blake3", value) for name, value in digests.items()}  # type: ignore[union-attr]
+        digests = _MEMO.decode(content).digests
+        return {name: Digest("blake3", digest) for name, digest in digests.items()}
 
     def remember(
         self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]
     ) -> None:
         """Note them."""
-        plain = {name: digest.hex for name, digest in digests.items()}
-        known = {"check": _memo_check(plain), "digests": plain}
+        memo = _Memo({name: digest.hex for name, digest in digests.items()})
         path = self._layout.record("digests", _memo_name(signature))
-        stage.appear(msgspec.json.encode(known), path)
+        stage.appear(with_check("memo", msgspec.json.encode(memo)), path)
 
 
 def _kin_mark(kinship: str) -> bytes:
@@ -126,10 +130,6 @@ def _kin_mark(kinship: str) -> bytes:
 
 def _memo_name(signature: Signatures) -> str:
     return digest_of("signature", *(b"%d %d %d %d" % one for one in signature)).hex
-
-
-def _memo_check(digests: Any) -> str:
-    return digest_of("memo", msgspec.json.encode(digests, order="sorted")).hex
 
 
 def read(path: str) -> bytes | None:
