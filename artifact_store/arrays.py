@@ -326,7 +326,11 @@ def _split_index(index: Any, length: int) -> tuple[slice, Any]:
     """Rows that hold all of `index`, and where it lies within these rows."""
     match index if isinstance(index, tuple) else (index,):
         case (int() | np.integer() as first, *rest) if not isinstance(first, bool):
-            row = range(length)[first]
+            if not -length <= first < length:
+                raise IndexError(
+                    f"index {first} is out of bounds for axis 0 with size {length}"
+                )
+            row = int(first) % length
             return slice(row, row + 1), (0, *rest)
         case (slice() as first, *rest):
             picked = range(length)[first]

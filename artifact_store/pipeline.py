@@ -166,9 +166,8 @@ class AnalysisPipeline:
         units = list(self._units(analyses, epochs))
         done: list[Done] = []
         states: Counter[str] = Counter()
-        with bar(
-            self.run_of_checkpoints.name, sum(len(unit.analyses) for unit in units)
-        ) as advance:
+        total = sum(len(unit.analyses) for unit in units)
+        with bar(self.run_of_checkpoints.name, total, "artifact") as advance:
             for finished in each(_work, units, n_jobs, _memory(units)):
                 done += finished
                 states.update(one.state for one in finished)

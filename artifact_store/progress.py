@@ -10,15 +10,15 @@ Advance = Callable[[int, str], None]
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Advance]:
-    """A progress bar on a terminal or in a notebook; nothing where nobody watches."""
+def bar(title: str, total: int, unit: str) -> Iterator[Advance]:
+    """A progress bar on a terminal or in a notebook, for what takes more than a second; nothing where nobody watches."""
     if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
         yield lambda count, note: None
         return
     # Here and not above for its weight.
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, desc=title, unit="artifact", leave=False) as drawn:
+    with tqdm(total=total, desc=title, unit=unit, leave=False, delay=1) as drawn:
 
         def advance(count: int, note: str) -> None:
             drawn.set_postfix_str(note, refresh=False)

@@ -43,7 +43,7 @@ def du(arguments: argparse.Namespace) -> int:
 def _counted(store: Store) -> Inventory:
     # Of each entry, the manifest is read, and then measured.
     steps = 2 * number_of_entries(Layout(store.location))
-    with bar("du", steps) as advance:
+    with bar("du", steps, "entry") as advance:
         return inventory(store, advance)
 
 

@@ -46,7 +46,7 @@ def gc(arguments: argparse.Namespace) -> int:
     if arguments.quarantined:
         found, aside = found + aside, []
     if not arguments.dry_run:
-        with bar("gc", len(found)) as advance:
+        with bar("gc", len(found), "file") as advance:
             found = removed(store, found, advance)
     nbytes = sum(one.nbytes for one in found)
     if arguments.json:
@@ -67,7 +67,7 @@ def gc(arguments: argparse.Namespace) -> int:
 def _unneeded(store: Store) -> list[Garbage]:
     # Of each entry, its manifest is looked at, and then its door.
     steps = 2 * number_of_entries(Layout(store.location))
-    with bar("gc", steps) as advance:
+    with bar("gc", steps, "entry") as advance:
         return unneeded(store, advance)
 
 

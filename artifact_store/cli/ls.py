@@ -113,7 +113,7 @@ def _briefs(arguments: argparse.Namespace, store: Store) -> Iterator[Brief]:
     # A name is that of a folder, unless it is `module:function`.
     are_folders = names and not any(":" in name for name in names)
     for analysis in sorted(set(names)) if are_folders else [None]:
-        with bar("ls", number_of_entries(layout, analysis)) as advance:
+        with bar("ls", number_of_entries(layout, analysis), "entry") as advance:
             for brief in briefs(layout, analysis, advance):
                 if _is_asked_for(arguments, brief):
                     yield brief

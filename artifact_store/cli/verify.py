@@ -25,7 +25,7 @@ def verify(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
     layout, findings, checked = Layout(store.location), list[checks.Check](), 0
-    with bar("verify", number_of_entries(layout)) as advance:
+    with bar("verify", number_of_entries(layout), "entry") as advance:
         for check in checks.verify(store, listed_keys(layout)):
             findings += [check] if check.problem else []
             checked += 1
