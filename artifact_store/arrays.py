@@ -33,7 +33,6 @@ from artifact_store.arraysets import (
 from artifact_store.descriptors import (
     FileStat,
     check_file,
-    open_file,
     opened,
     read_file,
     sync_tree,
@@ -44,19 +43,19 @@ from artifact_store.errors import CorruptArtifact
 from artifact_store.recent import Recent
 from artifact_store.shards import (
     MAP_BYTES,
-    PART_BYTES,
     AnyArray,
     Codec,
     Document,
     StoredArray,
     array_document,
+    array_of,
     check_name,
     data_file,
     inner_rows,
+    map_raw,
     raw_size,
     raw_tail,
     read_document,
-    read_raw,
     read_rows,
 )
 
@@ -175,41 +174,44 @@ def file_stats(
 
 
 # What was read of files whose content is known to be right, by place and stat.
-_at_hand: Recent[tuple[str, str, FileStat], AnyArray] = Recent(
-    HELD_BYTES, lambda array: array.nbytes
-)
+_at_hand: Final[Recent[tuple[str, str, FileStat], bytes]] = Recent(HELD_BYTES, len)
 
 
 def open_array(
     directory: str | Path, stored: StoredArray, expected: FileStat | None = None
 ) -> AnyArray:
-    """The array, read-only: mapped from 4 MiB on, read below it or if compressed.
+    """The array, read-only: mapped from 1 MiB on, read below it or if compressed.
 
     Parameters
     ----------
     expected
         The stat of the file when its content was known to be right. `CorruptArtifact` is raised of another one; what
-        this process read of it before is not read again.
+        this process read of it before is copied instead of read again.
     """
     if 0 in stored.shape:
         return _read_only(np.empty(stored.shape, stored.dtype))
     if stored.codec == "zstd":
         return _open_compressed(directory, stored, expected)[:]
-    directory = os.fspath(directory)
-    if expected is not None:
-        known = _at_hand.get((directory, stored.name, expected))
-        if known is not None:
-            return known.view()
     path = f"{directory}/{stored.file}"
-    descriptor = open_file(path)
-    try:
+    if stored.nbytes >= MAP_BYTES:
+        with opened(path) as descriptor:
+            _check_stat(descriptor, path, stored, expected)
+            return map_raw(descriptor, stored)
+    if expected is None:
+        return array_of(_read(path, stored, expected), stored)
+    place = (path, stored.name, expected)
+    content = _at_hand.get(place)
+    if content is None:
+        content = _read(path, stored, expected)
+        _at_hand.put(place, content)
+    # Bytes of its own for each caller: torch writes to read-only arrays as well, and says so once at most.
+    return array_of(bytes(memoryview(content)), stored)
+
+
+def _read(path: str, stored: StoredArray, expected: FileStat | None) -> bytes:
+    with opened(path) as descriptor:
         _check_stat(descriptor, path, stored, expected)
-        array = read_raw(descriptor, stored)
-    finally:
-        os.close(descriptor)
-    if expected is not None and array.nbytes < MAP_BYTES:
-        _at_hand.put((directory, stored.name, expected), array)
-    return array.view()
+        return os.pread(descriptor, stored.nbytes, 0)
 
 
 def _open_rows(
@@ -217,7 +219,7 @@ def _open_rows(
 ) -> AnyArray:
     """Consecutive rows of an uncompressed array, read-only; of few, exactly their bytes are read."""
     # Touching a map has the system read ahead: up to 8 MB for a row of 50 KB (bench_partial_read).
-    if (rows.stop - rows.start) * stored.row_bytes >= PART_BYTES:
+    if (rows.stop - rows.start) * stored.row_bytes >= MAP_BYTES:
         return open_array(directory, stored, expected)[rows]
     path = f"{directory}/{stored.file}"
     with opened(path) as descriptor:
@@ -313,7 +315,7 @@ class LazyArray(msgspec.Struct, frozen=True):
         return np.array(whole, dtype=dtype, copy=copy)
 
     def __getitem__(self, index: Any) -> Any:
-        if self.stored.codec == "raw" and self.nbytes < PART_BYTES:
+        if self.stored.codec == "raw" and self.nbytes < MAP_BYTES:
             return open_array(self.directory, self.stored, self.expected)[index]
         rows, within = _split_index(index, len(self))
         if self.stored.codec == "raw":

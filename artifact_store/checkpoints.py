@@ -17,7 +17,6 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -52,6 +51,7 @@ from artifact_store.files import (
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import Recent
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
+from artifact_store.workers import cores, worker
 
 if TYPE_CHECKING:
     import torch
@@ -264,14 +264,14 @@ class Checkpoint(Content):
             with self._open(file) as descriptor:
                 tensors = header.tensors.items()
                 read = partial(_digests_of, descriptor)
-                if file.stat().st_size < PARALLEL_BYTES:
+                if self._files[file].size < PARALLEL_BYTES:
                     yield from read(tensors)
                     continue
                 # Reading and digesting both let other threads run.
-                with ThreadPoolExecutor() as pool:
-                    shares = _shared_out(tensors, len(os.sched_getaffinity(0)))
-                    for digests in pool.map(read, shares):
-                        yield from digests
+                with worker() as work:
+                    shares = _shared_out(tensors, cores())
+                    for digests in [work(partial(read, share)) for share in shares]:
+                        yield from digests()
 
 
 def _digests_of(

@@ -2,8 +2,9 @@
 
 A lease is a kernel lock on one byte of the lock file of a store, whose place is
 made of the key: nothing is created or removed to take it, whoever dies loses it
-at once, and the next in line goes on. It saves work and guards nothing: entries
-are immutable, so two writers at worst write the same bytes.
+at once, unless a child that he forked lives on, and the next in line goes on. It
+saves work and guards nothing: entries are immutable, so two writers at worst
+write the same bytes.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Advance = Callable[[int, str], None]
 
 @contextmanager
 def bar(title: str, total: int, unit: str) -> Iterator[Advance]:
-    """A progress bar on a terminal or in a notebook, for what takes more than a second; nothing where nobody watches."""
+    """A bar on a terminal or in a notebook, of what takes more than a second; nothing where nobody watches."""
     if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
         yield lambda count, note: None
         return

@@ -52,12 +52,8 @@ INNER_CHUNKS: Final = 64
 INDEX_BYTES: Final = 16
 CRC_BYTES: Final = 4
 
-# From here on, a file is mapped. Smaller ones are read, and stay at hand: a map of them is no faster to look through,
-# since each of its pages is asked for anew.
-MAP_BYTES: Final = 4 << 20
-
-# From here on, some rows of an array are read without the others.
-PART_BYTES: Final = 1 << 20
+# From here on, mapping a file is faster than reading it.
+MAP_BYTES: Final = 1 << 20
 
 LITTLE_ENDIAN: Final[Document] = {
     "name": "bytes",
@@ -265,13 +261,15 @@ def read_document(name: str, document: Document, size: int) -> StoredArray:
     )
 
 
-def read_raw(descriptor: int, stored: StoredArray) -> AnyArray:
-    """The array at the start of an open file of the recorded size; read-only."""
-    nbytes = stored.nbytes
-    if nbytes >= MAP_BYTES:
-        return map_array(descriptor, stored.shape, stored.dtype)
+def map_raw(descriptor: int, stored: StoredArray) -> AnyArray:
+    """The array at the start of an open file of the recorded size; mapped, read-only."""
+    return map_array(descriptor, stored.shape, stored.dtype)
+
+
+def array_of(content: bytes, stored: StoredArray) -> AnyArray:
+    """The array that these bytes are; read-only."""
     # Of bytes that were cut off meanwhile, numpy refuses to make this shape.
-    return np.ndarray(stored.shape, stored.dtype, os.pread(descriptor, nbytes, 0))
+    return np.ndarray(stored.shape, stored.dtype, content)
 
 
 def read_rows(descriptor: int, stored: StoredArray, rows: slice) -> AnyArray:

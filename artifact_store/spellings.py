@@ -9,9 +9,11 @@ itself, such as a list, has no spelling.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from math import copysign
 from pathlib import PosixPath
-from typing import Any
+from sys import getsizeof
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +24,10 @@ from artifact_store.stores.locate import chosen_store
 
 # Of the plain ones, complex numbers may be equal and differ in the sign of a zero.
 _IMMUTABLE = PLAIN - {complex} | {Checkpoint, PosixPath}
+
+
+# A longer text or number is bound anew: a thousand of them would be held on to.
+_LARGE: Final = 1 << 10
 
 
 class Spelled(msgspec.Struct, frozen=True):
@@ -47,14 +53,20 @@ def spelling_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Hashable | 
     if not _IMMUTABLE.issuperset(types):
         return None
     # 0.0 and -0.0 are equal, and are not one param.
-    signs = repr(values) if 0.0 in values else ""
+    signs = _signs(values) if 0.0 in values else ()
     return args, tuple(kwargs.items()), types, signs
+
+
+def _signs(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(copysign(1, one) for one in values if type(one) is float)
 
 
 def spelled(call: Call) -> Spelled | None:
     """What a spelling of `call` stands for; `None` if more than the arguments themselves decides it."""
     inputs, passed = call.arguments.inputs, call.arguments.passed
     if not PLAIN.issuperset(map(type, call.arguments.params.values())):
+        return None
+    if any(getsizeof(value) > _LARGE for value in passed.values()):
         return None
     opened = []
     for name, one in inputs.items():

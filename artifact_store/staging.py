@@ -2,9 +2,9 @@
 
     process ──► its folder ──► *Stage* ──► file, folder or link, renamed to its place
 
-A process has one folder in each store that it writes to, and holds a kernel
-lock on it for as long as it lives: whatever nobody holds is left over from a
-process that died, and is swept. Of a folder for each result, the file system
+A process has a folder in each store that it writes to, and holds a kernel lock
+on it for as long as it lives: whatever nobody holds is left over from a process
+that died, and is swept. Of a folder for each result, the file system
 would have to find room for one more, and pass over those just removed.
 """
 
@@ -21,13 +21,16 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from artifact_store.descriptors import write_file
 
 # Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
 
-# The folder of a process, by its number (a forked child is another one) and the place.
-_folders: dict[tuple[int, str], str] = {}
+# How many folders, each with a descriptor, a process keeps while it writes to none of them.
+_FOLDERS: Final = 32
+
 _numbers = itertools.count()
 
 
@@ -76,40 +79,63 @@ class Stage:
 
 @contextlib.contextmanager
 def staged(staging: str) -> Iterator[Stage]:
-    """A stage below `staging`, in the folder of this process."""
-    stage = Stage(_folder(staging))
+    """A stage below `staging`, in a folder of this process that nobody else uses meanwhile."""
+    folder = _taken(staging)
+    stage = Stage(folder.path)
     try:
         yield stage
     finally:
         stage.clear()
+        _free.append(folder)
+        if len(_free) > _FOLDERS:
+            _free.pop(0).leave()
 
 
-def _folder(staging: str) -> str:
-    mine = os.getpid(), staging
-    folder = _folders.get(mine)
-    if folder is None or not os.path.isdir(folder):
-        made = _new_folder(staging)
-        # Of threads that come at once, each has one, which goes when the process ends.
-        folder = _folders[mine] = made
-    return folder
+class _Folder(msgspec.Struct, frozen=True, eq=False):
+    """A folder that a process has made, and holds the lock of by a descriptor."""
+
+    process: int
+    staging: str
+    path: str
+    descriptor: int
+
+    def leave(self) -> None:
+        """Let it go; a forked child leaves that of its parent to him."""
+        if self.process == os.getpid():
+            remove(self.path)
+        os.close(self.descriptor)
 
 
-def _new_folder(staging: str) -> str:
+# What is in use by no thread, the last used last; their methods are atomic.
+_free: list[_Folder] = []
+
+
+def _taken(staging: str) -> _Folder:
+    for folder in reversed(_free):
+        if folder.staging == staging and folder.process == os.getpid():
+            with contextlib.suppress(ValueError):  # Another thread was faster.
+                _free.remove(folder)
+                if os.path.isdir(folder.path):
+                    return folder
+                folder.leave()
+    return _made(staging)
+
+
+def _made(staging: str) -> _Folder:
     os.makedirs(staging, exist_ok=True)
     # Not the pid: hosts that share the directory have equal ones.
-    folder = f"{staging}/{uuid.uuid4().hex}"
-    os.mkdir(folder)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    path = f"{staging}/{uuid.uuid4().hex}"
+    os.mkdir(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    atexit.register(_leave, os.getpid(), folder)
-    return folder
+    return _Folder(os.getpid(), staging, path, descriptor)
 
 
-def _leave(process: int, folder: str) -> None:
-    # A forked child runs what its parent registered, too.
-    if process == os.getpid():
-        remove(folder)
+@atexit.register
+def _leave_all() -> None:
+    while _free:
+        _free.pop().leave()
 
 
 def remove(path: str) -> None:

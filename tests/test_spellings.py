@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,29 @@ def test_an_analysis_that_was_called_can_be_sent(checkpoint: Path) -> None:
     sent: Analysis[..., Any] = cloudpickle.loads(cloudpickle.dumps(local))
 
     assert sent.key(str(checkpoint)) == before
+
+
+def test_large_texts_are_not_held_on_to(checkpoint: Path) -> None:
+    first = scaled.call(str(checkpoint), "x" * 10_000)  # type: ignore[arg-type]
+    assert scaled.call(str(checkpoint), "x" * 10_000) is not first  # type: ignore[arg-type]
+    assert scaled.call(str(checkpoint), 10**5000, shift=0.0).key  # type: ignore[arg-type]
+
+
+def test_whoever_writes_to_a_result_all_the_same_writes_to_his_own(
+    checkpoint: Path,
+) -> None:
+    import torch
+
+    @analysis
+    def ones(checkpoint: Checkpoint) -> Any:
+        return np.ones(100)
+
+    for _ in range(3):
+        found = ones(Checkpoint(checkpoint))
+        assert found.tolist() == [1.0] * 100 and not found.flags.writeable
+        with warnings.catch_warnings():
+            # Torch warns once in a process, and writes.
+            warnings.simplefilter("ignore")
+            torch.from_numpy(found).mul_(10)
+        assert found[0] == 10
+        assert isinstance(found.base, bytes)

@@ -31,8 +31,7 @@ def test_what_did_not_move_to_its_place_is_gone_afterwards(tmp_path: Path) -> No
             link = Path(other.name())
             link.symlink_to(folder)
         assert folder.exists() and not link.is_symlink()
-    (own,) = (tmp_path / "staging").iterdir()
-    assert list(own.iterdir()) == []
+    assert list((tmp_path / "staging").glob("*/*")) == []
 
 
 def test_after_an_error_too(tmp_path: Path) -> None:
@@ -177,3 +176,16 @@ def test_files_and_folders_can_be_synced(tmp_path: Path) -> None:
     sync(str(tmp_path))
     with pytest.raises(FileNotFoundError):
         sync(str(tmp_path / "nothing"))
+
+
+def test_many_stores_hold_few_descriptors(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(100):
+        with staged(f"{tmp_path}/{number}") as stage:
+            stage.appear(b"content", f"{tmp_path}/file")
+
+    assert len(os.listdir("/proc/self/fd")) <= before + staging._FOLDERS
+    assert len(list(tmp_path.glob("*/*"))) <= staging._FOLDERS
+    with staged(f"{tmp_path}/0") as stage:
+        stage.appear(b"again", f"{tmp_path}/file")
+    assert (tmp_path / "file").read_bytes() == b"again"

@@ -20,9 +20,9 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -60,6 +60,7 @@ from artifact_store.staging import Stage, leads, staged, sweep, sync_upward, tou
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.records import Records, look, read
 from artifact_store.stores.seen import SeenEntries
+from artifact_store.workers import worker
 
 _GITIGNORE = (
     b"# Artifacts can be computed again; see .store for how they were made.\n*\n"
@@ -72,6 +73,9 @@ def open_store(root: str) -> LocalStore:
     return LocalStore(root)
 
 
+# How many of the newest entries a miss is compared with.
+_KIN = 20
+
 # From here on, arrays are written while they are digested: both take longer than starting a thread.
 _LARGE = 4 << 20
 
@@ -82,10 +86,10 @@ def _digested(arrays: ArraySet, write: Write) -> tuple[str, Write]:
     """The output digest of arrays, and how to write them: large ones have been written by then."""
     if sum(one.values.nbytes for one in arrays.arrays) < _LARGE:
         return digest_arrays(arrays).hex, write
-    with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(write)
+    with worker() as work:
+        written = work(write)
         output = digest_arrays(arrays).hex
-    return output, written.result
+    return output, written
 
 
 class LocalStore:
@@ -273,11 +277,11 @@ class LocalStore:
 
     def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
         known = self._records.kin(key, kinship)
-        found = [
+        found = (
             self._manifest_or_none(Key(key.analysis, Digest("blake3", one)))
             for one in known
-        ]
-        manifests = [one for one in found if one is not None]
+        )
+        manifests = list(islice((one for one in found if one is not None), _KIN))
         is_there = any(one.key == key.digest.hex for one in manifests)
         return manifests, key.digest.hex in known and not is_there
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -33,8 +34,8 @@ class _Memo(msgspec.Struct, frozen=True):
 _MEMO = msgspec.json.Decoder(_Memo)
 _STEPS = msgspec.json.Decoder(tuple[Step, ...])
 
-# How many of the newest entries a miss is compared with.
-_KIN = 20
+# How many of the newest lines of a journal are looked at.
+_KIN = 1000
 
 # How much of a journal is looked at: what 100,000 entries leave there takes some milliseconds.
 _JOURNAL_BYTES = 8 << 20
@@ -89,8 +90,9 @@ class Records:
         return os.path.exists(self._layout.manifest(there))
 
     def kin(self, key: Key, kinship: str) -> list[str]:
-        """The keys of the newest entries that are akin to that of `key`, newest first."""
-        return list(islice(dict.fromkeys(self._kin_lines(key.analysis, kinship)), _KIN))
+        """The keys of the newest entries that are or were akin to that of `key`, newest first."""
+        lines = self._kin_lines(key.analysis, kinship)
+        return list(dict.fromkeys(islice(lines, _KIN)))
 
     def _kin_lines(self, analysis: str, kinship: str) -> Iterator[str]:
         lines = read_end(self._layout.journal(analysis), _JOURNAL_BYTES) or b""
@@ -104,8 +106,10 @@ class Records:
     def keep_kin(self, key: Key, kinship: str) -> None:
         """Note `key` as the newest of its kin."""
         line = _kin_mark(kinship) + key.digest.hex.encode() + b"\n"
-        # Each line begins with the end of the one before, so that one that was cut off spoils no other.
-        append(b"\n" + line, self._layout.journal(key.analysis))
+        # Each line begins with the end of the one before, so that one that was cut off spoils no other. Where another
+        # user keeps the journal, ours are not in it: a miss is then compared with less.
+        with suppress(OSError):
+            append(b"\n" + line, self._layout.journal(key.analysis))
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""

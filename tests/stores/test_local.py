@@ -33,7 +33,7 @@ from artifact_store.manifests import (
     render_manifest,
 )
 from artifact_store.stores import local
-from artifact_store.stores.base import Entry
+from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.local import LocalStore, open_store
 
 VALUES = np.arange(6.0).reshape(2, 3)
@@ -105,6 +105,10 @@ def values(entry: Entry | None) -> Any:
 def quarantined(store: LocalStore) -> list[str]:
     folder = Path(Layout(store.location).quarantine)
     return sorted(one.name for one in folder.iterdir()) if folder.exists() else []
+
+
+def akin(kinship: str) -> Publication:
+    return msgspec.structs.replace(publication(), kinship=kinship)
 
 
 class TestLocalStore(StoreContract):
@@ -684,3 +688,41 @@ def test_sealing_again_neither_resurrects_nor_overwrites(
         assert left is None
     else:
         assert values(left).tolist() == [0, 0]
+
+
+def test_kin_are_the_newest_that_are_still_there(store: LocalStore) -> None:
+    names = [f"{number:02}" for number in range(50)]
+    for name in names:
+        store.publish(key(name), akin("label"))
+    store.publish(key("other"), akin("another"))
+    store.remove([key(name) for name in names[10:]])
+
+    found, has_been = store.kin(key("30"), "label")
+
+    assert [one.key for one in found] == [
+        key(name).digest.hex for name in reversed(names[:10])
+    ]
+    assert has_been
+    assert store.kin(key("never"), "label")[1] is False
+    assert [one.key for one in store.kin(key(), "another")[0]] == [
+        key("other").digest.hex
+    ]
+
+
+def test_a_journal_of_kin_that_is_cut_off_or_cannot_be_written_costs_nothing_else(
+    store: LocalStore,
+) -> None:
+    journal = Path(Layout(store.location).journal("mean"))
+    store.publish(key("one"), akin("label"))
+    with journal.open("ab") as file:
+        file.write(b"\n0123 \xff" + journal.read_bytes()[:40])
+    store.publish(key("two"), akin("label"))
+    assert [one.key for one in store.kin(key(), "label")[0]] == [
+        key(name).digest.hex for name in ("two", "one")
+    ]
+
+    journal.unlink()
+    journal.mkdir()
+    store.publish(key("three"), akin("label"))
+    assert store.find(key("three")) is not None
+    assert store.kin(key(), "label") == ([], False)

@@ -1,0 +1,32 @@
+"""Threads for what lets other threads run: reading, writing and digesting large pieces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def cores() -> int:
+    """How many threads can run at once."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def worker() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
+    """A way to have work done meanwhile: what it gives waits for the result, or does it where there are no threads."""
+    with ThreadPoolExecutor(cores()) as pool:
+
+        def begin(work: Callable[[], T]) -> Callable[[], T]:
+            try:
+                return pool.submit(work).result
+            except (
+                RuntimeError
+            ):  # The interpreter is about to end, or the system gives no more threads.
+                return work
+
+        yield begin
