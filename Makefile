@@ -28,7 +28,8 @@ tests: $(TESTABLE)
 
 # Writes benchmarks/RESULTS.md; fails, at the end, if a benchmark does.
 bench: $(BENCHABLE)
-	$(BIN)/python -m benchmarks
+	mkdir -p results/bench
+	TMPDIR=$(CURDIR)/results/bench $(BIN)/python -m benchmarks
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

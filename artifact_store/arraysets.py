@@ -147,8 +147,7 @@ def _check_lengths(dims: Dims, values: Mapping[str, AnyArray]) -> None:
 
 def digest_arrays(arrays: ArraySet) -> Digest:
     """The output digest: of names, dtypes, shapes, dimensions and bytes."""
-    largest = max((one.values.nbytes for one in arrays.arrays), default=0)
-    hasher = Hasher("arrays", largest=largest)
+    hasher = Hasher("arrays")
     for array in arrays.arrays:
         name, values, dims = array.name, array.values, array.dims
         dtype, shape = values.dtype.str, values.shape

@@ -239,6 +239,18 @@ class Checkpoint(Content):
     def __reduce__(self) -> tuple[Any, ...]:
         return reopen, (open_checkpoint, str(self._path), self.signature)
 
+    def is_one_file_at(self, path: str) -> bool:
+        """Whether it is in the file at `path`, which has not changed; `OSError` if there is none."""
+        found = os.stat(path)
+        then = self.signature[0]
+        return (
+            found.st_mtime_ns == then.mtime_ns
+            and found.st_ctime_ns == then.ctime_ns
+            and found.st_size == then.size
+            and found.st_ino == then.inode
+            and len(self.signature) == 1
+        )
+
     def _parts(self) -> Set[str]:
         return self.keys()
 
@@ -306,6 +318,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         where = os.path.join(os.getcwd(), where)
     known = _opened.get(where)
     try:
+        if known is not None and known.is_one_file_at(where):
+            return known
         signature = _signature_of(where)
     except (OSError, ValueError):
         return Checkpoint(where)  # It knows how to say what is amiss.

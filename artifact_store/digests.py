@@ -7,8 +7,7 @@ digest and two spellings of one thing never differ.
 
 from __future__ import annotations
 
-import os
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from blake3 import blake3
@@ -45,13 +44,11 @@ class Hasher:
     ----------
     kind, parts
         As of `digest_of`; more may follow.
-    largest
-        Bytes of the largest piece that will be fed at once: all cores digest a large one.
     """
 
-    def __init__(self, kind: str, *parts: bytes, largest: int = 0) -> None:
-        threads = _threads if largest >= _SHARED_BYTES else 1
-        self._blake3 = blake3(_framed(kind, parts), max_threads=threads)
+    def __init__(self, kind: str, *parts: bytes) -> None:
+        # On one thread: those that blake3 can share its work with are missing in a forked child, which waits for them.
+        self._blake3 = blake3(_framed(kind, parts))
 
     def announce(self, length: int) -> None:
         """Begin a part of `length` bytes."""
@@ -82,17 +79,3 @@ def _framed(kind: str, parts: tuple[bytes, ...]) -> bytes:
         framed.append(len(part).to_bytes(8, "big"))
         framed.append(part)
     return b"".join(framed)
-
-
-# Sharing out less than this takes about as long as it saves.
-_SHARED_BYTES: Final = 4 << 20
-_threads = blake3.AUTO
-
-
-def _digest_alone() -> None:
-    # A forked child has none of the threads that share the work, and would wait for them for ever.
-    global _threads
-    _threads = 1
-
-
-os.register_at_fork(after_in_child=_digest_alone)

@@ -6,7 +6,6 @@ the epoch stands, and each checkpoint is opened when it is asked for.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from bisect import bisect
@@ -246,6 +245,8 @@ def _names(directory: Path) -> tuple[str, ...]:
 
 
 def _record(path: Path) -> dict[str, Any]:
+    import json  # of its weight, see `versions`
+
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -10,7 +10,6 @@ that passes here describes every byte of its file exactly once.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
@@ -149,6 +148,8 @@ def read_index(descriptor: int, size: int, path: Path) -> Mapping[str, str]:
 def _json_object(
     text: bytes, path: Path, malformed: type[MalformedCheckpoint]
 ) -> dict[str, object]:
+    import json  # of its weight, see `versions`
+
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         for words in pairs:
             for word in words:

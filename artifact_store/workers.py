@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,6 +18,9 @@ def cores() -> int:
 @contextmanager
 def worker() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
     """A way to have work done meanwhile: what it gives waits for the result, or does it where there are no threads."""
+    # Here and not above: most programs keep nothing large.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(cores()) as pool:
 
         def begin(work: Callable[[], T]) -> Callable[[], T]:
