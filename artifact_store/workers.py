@@ -17,18 +17,22 @@ def cores() -> int:
 
 @contextmanager
 def worker() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
-    """A way to have work done meanwhile: what it gives waits for the result, or does it where there are no threads."""
-    # Here and not above: most programs keep nothing large.
-    from concurrent.futures import ThreadPoolExecutor
+    """A way to have work done meanwhile: what it gives waits for the result, or does it where there are no threads.
 
+    There are none while the interpreter ends, and where the system gives no more.
+    """
+    try:
+        # Here and not above for its weight; and it cannot be imported at the end, either.
+        from concurrent.futures import ThreadPoolExecutor
+    except RuntimeError:
+        yield lambda work: work
+        return
     with ThreadPoolExecutor(cores()) as pool:
 
         def begin(work: Callable[[], T]) -> Callable[[], T]:
             try:
                 return pool.submit(work).result
-            except (
-                RuntimeError
-            ):  # The interpreter is about to end, or the system gives no more threads.
+            except RuntimeError:
                 return work
 
         yield begin
