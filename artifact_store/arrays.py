@@ -33,6 +33,7 @@ from artifact_store.arraysets import (
 from artifact_store.descriptors import (
     FileStat,
     check_file,
+    map_array,
     opened,
     read_file,
     sync_tree,
@@ -52,7 +53,6 @@ from artifact_store.shards import (
     check_name,
     data_file,
     inner_rows,
-    map_raw,
     raw_size,
     raw_tail,
     read_document,
@@ -173,8 +173,8 @@ def file_stats(
     }
 
 
-# What was read of files whose content is known to be right, by place and stat.
-_at_hand: Final[Recent[tuple[str, str, FileStat], bytes]] = Recent(HELD_BYTES, len)
+# What was read of files whose content is known to be right, by path and stat.
+_at_hand: Final[Recent[tuple[str, FileStat], bytes]] = Recent(HELD_BYTES, len)
 
 
 def open_array(
@@ -196,14 +196,13 @@ def open_array(
     if stored.nbytes >= MAP_BYTES:
         with opened(path) as descriptor:
             _check_stat(descriptor, path, stored, expected)
-            return map_raw(descriptor, stored)
+            return map_array(descriptor, stored.shape, stored.dtype)
     if expected is None:
         return array_of(_read(path, stored, expected), stored)
-    place = (path, stored.name, expected)
-    content = _at_hand.get(place)
+    content = _at_hand.get((path, expected))
     if content is None:
         content = _read(path, stored, expected)
-        _at_hand.put(place, content)
+        _at_hand.put((path, expected), content)
     # Bytes of its own for each caller: torch writes to read-only arrays as well, and says so once at most.
     return array_of(bytes(memoryview(content)), stored)
 

@@ -45,6 +45,16 @@ def open_file(path: str) -> int:
         raise CorruptArtifact(path, "is missing") from None
 
 
+def open_made(path: str, flags: int) -> int:
+    """A descriptor of a file that is made if need be, as is the folder that it lies in."""
+    flags |= os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o666)
+
+
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[int]:
     """A descriptor to read from, closed at the end of the block."""

@@ -117,7 +117,7 @@ def _data(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
 
 def _records(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
     for kind, digests in named.details.items():
-        for record in _scanned(os.path.dirname(layout.record(kind, ""))):
+        for record in _scanned(layout.records(kind)):
             digest = record.name.removesuffix(".json")
             if digest not in digests and _is_older(record.path, old):
                 yield Garbage("record", record.path, _nbytes(record.path))

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from artifact_store.descriptors import open_made
+
 # `struct flock` of Linux on 64 bits: type, whence, start, length, and a process, which is none for these locks.
 _FLOCK: Final = struct.Struct("hhqqi4x")
 
@@ -40,7 +42,7 @@ def leased(path: str, place: int) -> Iterator[None]:
 
 def _acquire_if_possible(path: str, place: int) -> int | None:
     try:
-        descriptor = _open(path)
+        descriptor = open_made(path, os.O_RDWR)
     except OSError:
         # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
         # publishes then tells what is wrong with the place.
@@ -59,12 +61,3 @@ def _acquire_if_possible(path: str, place: int) -> int | None:
 def _lock(descriptor: int, command: int, kind: int, place: int) -> None:
     # Of the open file and not of the process, unlike the older kind of such locks: threads exclude each other.
     fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, place, 1, 0))
-
-
-def _open(path: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, flags, 0o666)

@@ -18,7 +18,7 @@ from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import MANIFEST_FORMAT
+from artifact_store.manifests import MANIFEST_FORMAT, format_of
 
 # Why a manifest is not listed.
 Unread: TypeAlias = CorruptArtifact | UnknownFormat
@@ -83,12 +83,7 @@ class Brief(msgspec.Struct, frozen=True, gc=False):
         return sum(array.size for array in self.arrays)
 
 
-class _Format(msgspec.Struct):
-    format: object
-
-
 _BRIEFS: Final = msgspec.json.Decoder(Brief)
-_FORMATS: Final = msgspec.json.Decoder(_Format)
 
 
 def listed_analyses(layout: Layout) -> list[str]:
@@ -167,19 +162,12 @@ def _brief(path: str) -> Brief:
         brief = _BRIEFS.decode(content)
     except msgspec.DecodeError as error:
         # What a newer release wrote need not have our fields.
-        if (found := _format_of(content)) in (None, MANIFEST_FORMAT):
+        if (found := format_of(content)) in (None, MANIFEST_FORMAT):
             raise CorruptArtifact(path, f"is not a manifest: {error}") from error
         raise UnknownFormat(path, found) from None
     if brief.format != MANIFEST_FORMAT:
         raise UnknownFormat(path, brief.format)
     return brief
-
-
-def _format_of(content: bytes) -> object:
-    try:
-        return _FORMATS.decode(content).format
-    except msgspec.DecodeError:
-        return None
 
 
 def _read(path: str) -> bytes:

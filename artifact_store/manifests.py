@@ -163,7 +163,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
         manifest = _DECODER.decode(content)
     except (msgspec.DecodeError, ArtifactStoreError) as error:
         # What a newer release wrote need not have our fields.
-        if (found := _format_of(content)) == MANIFEST_FORMAT:
+        if (found := format_of(content)) == MANIFEST_FORMAT:
             raise CorruptArtifact(path, f"is not a manifest: {error}") from error
         raise UnknownFormat(path, found) from None
     if manifest.format != MANIFEST_FORMAT:
@@ -175,7 +175,8 @@ class _Format(msgspec.Struct):
     format: object
 
 
-def _format_of(content: bytes) -> object:
+def format_of(content: bytes) -> object:
+    """The format that the file of a manifest says it has; `None` if it says nothing."""
     try:
         return msgspec.json.decode(content, type=_Format).format
     except msgspec.DecodeError:

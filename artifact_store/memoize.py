@@ -188,13 +188,17 @@ class Analysis(Generic[P, R]):
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed."""
         spelling = spelling_of(args, kwargs)
-        known = None if spelling is None else self._calls.get(spelling)
-        if (
-            known is not None
-            and known.call.whole is self._whole()[0]
-            and known.stands()
-        ):
+        if spelling is None:
+            return self._bound(args, kwargs)
+        known = self._calls.get(spelling)
+        if known is not None and known.call.whole is self.whole and known.stands():
             return known.call
+        call = self._bound(args, kwargs)
+        if (meant := spelled(call)) is not None:
+            self._calls.put(spelling, meant)
+        return call
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         arguments = self._signature.bind(args, kwargs)
         store = chosen_store(self.declaration.store, home_of_arguments(arguments))
         if store is None:
@@ -202,7 +206,7 @@ class Analysis(Generic[P, R]):
         whole, closures = self._whole()
         params = encode_params(self.__name__, arguments.params)
         inputs = encode_inputs(self.__name__, arguments.inputs, store)
-        call = Call(
+        return Call(
             key_of(self.__name__, whole, params, inputs),
             whole,
             closures[0][1],
@@ -212,9 +216,6 @@ class Analysis(Generic[P, R]):
             params,
             store,
         )
-        if spelling is not None and (again := spelled(call)) is not None:
-            self._calls.put(spelling, again)
-        return call
 
     def call_with(self, passed: Mapping[str, Any]) -> Call:
         """The call with these arguments, by name."""

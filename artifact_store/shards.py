@@ -26,7 +26,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.descriptors import map_array
 from artifact_store.errors import BadArrayName, BadRecord
 
 AnyArray: TypeAlias = npt.NDArray[Any]
@@ -259,11 +258,6 @@ def read_document(name: str, document: Document, size: int) -> StoredArray:
         },
         StoredArray,
     )
-
-
-def map_raw(descriptor: int, stored: StoredArray) -> AnyArray:
-    """The array at the start of an open file of the recorded size; mapped, read-only."""
-    return map_array(descriptor, stored.shape, stored.dtype)
 
 
 def array_of(content: bytes, stored: StoredArray) -> AnyArray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from math import copysign
-from pathlib import PosixPath
+from pathlib import Path, PosixPath
 from sys import getsizeof
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from artifact_store.stores.locate import chosen_store
 # Of the plain ones, complex numbers may be equal and differ in the sign of a zero.
 _IMMUTABLE = PLAIN - {complex} | {Checkpoint, PosixPath}
 
-
 # A longer text or number is bound anew: a thousand of them would be held on to.
 _LARGE: Final = 1 << 10
 
@@ -34,7 +33,7 @@ class Spelled(msgspec.Struct, frozen=True):
     """A call, and what its arguments alone do not decide: which checkpoint is at each path, and the store."""
 
     call: Call
-    home: str | None
+    home: Path | None
     opened: tuple[tuple[Any, Checkpoint], ...]
 
     def stands(self) -> bool:
@@ -74,5 +73,4 @@ def spelled(call: Call) -> Spelled | None:
             return None
         if passed[name] is not one:
             opened.append((passed[name], one))
-    home = home_of_arguments(call.arguments)
-    return Spelled(call, None if home is None else str(home), tuple(opened))
+    return Spelled(call, home_of_arguments(call.arguments), tuple(opened))

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from artifact_store import files
+from artifact_store import Run, files
 from artifact_store.events import Event, Published, listening
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import store_at
 
 
 class WriteCheckpoint(Protocol):
@@ -139,3 +141,25 @@ def ran(seen: list[Event]) -> Ran:
         return names
 
     return since
+
+
+EQUAL_RESULTS = """
+from artifact_store import Checkpoint, analysis
+
+@analysis
+def same(checkpoint: Checkpoint):
+    return checkpoint["w"]
+
+@analysis
+def copied(checkpoint: Checkpoint):
+    return checkpoint["w"] + 0
+"""
+
+
+@pytest.fixture
+def equal_results(write_module: WriteModule, run_directory: RunDirectory) -> Store:
+    """The store of two analyses of one checkpoint, whose results are equal."""
+    probe, run = write_module("probe", EQUAL_RESULTS), Run(run_directory())
+    probe.same(run[500])
+    probe.copied(run[500])
+    return store_at(run.path)

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import msgspec
 import pytest
+from conftest import EQUAL_RESULTS
 
 from artifact_store import Run
 from artifact_store.equivalence import bless
@@ -18,30 +19,11 @@ from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
 from artifact_store.staging import staged
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import store_at
-
-MODULE = """
-from artifact_store import Checkpoint, analysis
-
-@analysis
-def same(checkpoint: Checkpoint):
-    return checkpoint["w"]
-
-@analysis
-def copied(checkpoint: Checkpoint):
-    return checkpoint["w"] + 0
-"""
 
 
 @pytest.fixture
-def store(
-    write_module: Callable[[str, str], ModuleType], run_directory: Callable[[], Path]
-) -> Store:
-    """Two analyses of one checkpoint, whose results are equal."""
-    probe, run = write_module("probe", MODULE), Run(run_directory())
-    probe.same(run[500])
-    probe.copied(run[500])
-    return store_at(run.path)
+def store(equal_results: Store) -> Store:
+    return equal_results
 
 
 @pytest.fixture
@@ -107,7 +89,7 @@ def test_data_that_were_published_again_since_are_not_removed(
 ) -> None:
     group = orphaned(store)
     data = unneeded(store)[:1]
-    write_module("probe", MODULE).same(Run(run_directory())[500])
+    write_module("probe", EQUAL_RESULTS).same(Run(run_directory())[500])
 
     assert removed(store, data) == [] and group.exists()
 

@@ -1,41 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-
 import msgspec
 import pytest
 
-from artifact_store import Run
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest
 from artifact_store.retention import freed_by, is_stale
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import store_at
-
-MODULE = """
-from artifact_store import Checkpoint, analysis
-
-@analysis
-def same(checkpoint: Checkpoint):
-    return checkpoint["w"]
-
-@analysis
-def copied(checkpoint: Checkpoint):
-    return checkpoint["w"] + 0
-"""
 
 
 @pytest.fixture
-def store(
-    write_module: Callable[[str, str], ModuleType], run_directory: Callable[[], Path]
-) -> Store:
-    """Two analyses of one checkpoint, whose results are equal."""
-    probe, run = write_module("probe", MODULE), Run(run_directory())
-    probe.same(run[500])
-    probe.copied(run[500])
-    return store_at(run.path)
+def store(equal_results: Store) -> Store:
+    return equal_results
 
 
 def of(store: Store, analysis: str) -> Manifest:

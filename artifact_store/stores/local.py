@@ -98,10 +98,8 @@ class LocalStore:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._layout = Layout(os.path.abspath(root))
         self._records = Records(self._layout)
-        # What this process found right although its seal is broken or of another boot: data, by their
-        # output digest, and entries, which share them.
+        # What this process found right although its seal is broken or of another boot, by output digest.
         self._verified: dict[str, Mapping[str, FileStat]] = {}
-        self._trusted: dict[Key, Mapping[str, FileStat]] = {}
         self._seen = SeenEntries()
         self._is_swept = False
         self._is_new = False
@@ -146,7 +144,7 @@ class LocalStore:
             raise CorruptArtifact(
                 directory, f"cannot be read ({error.strerror})"
             ) from error
-        if is_sealed(manifest.seal, files) or self._trusted.get(key) == files:
+        if is_sealed(manifest.seal, files):
             return files
         if self._verified.get(manifest.output) != files:
             try:
@@ -159,7 +157,6 @@ class LocalStore:
                     directory, "holds other data than were published under its name"
                 )
             self._verified[manifest.output] = files
-        self._trusted[key] = files
         # For the processes to come. Where we may not write, each of them checks once.
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             sealed = msgspec.structs.replace(manifest, seal=seal_of(files, boot_id()))

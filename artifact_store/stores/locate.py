@@ -19,7 +19,7 @@ from artifact_store.stores.local import open_store
 STORE_VARIABLE = "ARTIFACT_STORE"
 
 
-def chosen_store(declared: Store | str | None, home: Path | str | None) -> Store | None:
+def chosen_store(declared: Store | str | None, home: Path | None) -> Store | None:
     """The store of a call whose first input has its artifacts at `home`; `None` if nothing says which."""
     chosen = declared or os.environ.get(STORE_VARIABLE)
     if not chosen:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from artifact_store.checked import is_whole, with_check
+from artifact_store.descriptors import open_made
 from artifact_store.digests import Digest, digest_of
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
@@ -43,7 +44,7 @@ _DIGEST = re.compile(rb"([0-9a-f]{64})\n")
 
 
 class Records:
-    """The records of the store with a layout. What is kept goes through `stage`, a folder, and appears at once."""
+    """The records of the store with a layout. What is kept goes through a stage, and appears at once."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -95,7 +96,8 @@ class Records:
         return list(dict.fromkeys(islice(lines, _KIN)))
 
     def _kin_lines(self, analysis: str, kinship: str) -> Iterator[str]:
-        lines = read_end(self._layout.journal(analysis), _JOURNAL_BYTES) or b""
+        end_of_file = _end(self._layout.journal(analysis), _JOURNAL_BYTES)
+        lines = b"" if end_of_file is None else end_of_file[0]
         mark, end = b"\n" + _kin_mark(kinship), len(lines)
         while (start := lines.rfind(mark, 0, end)) >= 0:
             found = _DIGEST.match(lines, start + len(mark))
@@ -142,44 +144,31 @@ def read(path: str) -> bytes | None:
     return None if found is None else found[0]
 
 
-def read_end(path: str, limit: int) -> bytes | None:
-    """The last `limit` bytes of a file; `None` if it is not there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        size = os.fstat(descriptor).st_size
-        return os.pread(descriptor, limit, max(0, size - limit))
-    except IsADirectoryError:
-        return b""
-    finally:
-        os.close(descriptor)
+def look(path: str) -> tuple[bytes, os.stat_result] | None:
+    """The content of a small file, as `read` gives it, and the stat of the very file that was read."""
+    return _end(path, None)
 
 
 def append(line: bytes, path: str) -> None:
     """Add a line at the end of a file, at once, whoever else does the same."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(path, flags, 0o666)
+    descriptor = open_made(path, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(descriptor, line)
     finally:
         os.close(descriptor)
 
 
-def look(path: str) -> tuple[bytes, os.stat_result] | None:
-    """The same, and the stat of the very file that was read."""
+def _end(path: str, limit: int | None) -> tuple[bytes, os.stat_result] | None:
+    """The last `limit` bytes of a file, or all, and its stat; `None` if it is not there."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         status = os.fstat(descriptor)
-        return os.read(descriptor, status.st_size + 1), status
+        size = status.st_size
+        start = 0 if limit is None else max(0, size - limit)
+        return os.pread(descriptor, size - start + 1, start), status
     except IsADirectoryError:
         return b"", status
     finally:
