@@ -22,7 +22,7 @@ def test_pieces_give_the_digest_of_the_whole(size: int) -> None:
     assert hasher.digest() == digest_of("kind", b"first", LARGE)
 
 
-def test_a_forked_child_digests_alone() -> None:
+def test_a_forked_child_gets_the_same_digest_and_waits_for_nobody() -> None:
     def whole() -> str:
         hasher = Hasher("kind")
         hasher.part(LARGE)
