@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 TESTABLE := .venv/testable
 BENCHABLE := .venv/benchable
 
-.PHONY: demo test lint types tests bench clean
+.PHONY: demo test test-long lint types tests bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m analyses demo
@@ -25,6 +25,10 @@ types: $(TESTABLE)
 
 tests: $(TESTABLE)
 	$(BIN)/python -m pytest
+
+# The same tests, with as many faults as tests/README.md says; takes an hour.
+test-long: $(TESTABLE)
+	ARTIFACT_STORE_TESTS=long $(BIN)/python -m pytest --timeout 3600
 
 # Writes benchmarks/RESULTS.md; fails, at the end, if a benchmark does.
 bench: $(BENCHABLE)

@@ -41,6 +41,16 @@ WriteModule = Callable[[str, str], ModuleType]
 Ran = Callable[[], list[str]]
 
 
+def is_long() -> bool:
+    """Whether the full number of faults is injected, as `make test-long` asks for."""
+    return os.environ.get("ARTIFACT_STORE_TESTS") == "long"
+
+
+def times(short: int, long: int) -> int:
+    """How often something is tried."""
+    return long if is_long() else short
+
+
 @pytest.fixture(autouse=True)
 def no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ARTIFACT_STORE", raising=False)
