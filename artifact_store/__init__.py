@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from artifact_store._version import __version__
 from artifact_store.artifacts import Artifact
+from artifact_store.blocks import Blocks
 from artifact_store.checkpoints import Checkpoint
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.files import File
@@ -23,6 +24,7 @@ __all__ = [
     "Arrays",
     "Artifact",
     "ArtifactStoreError",
+    "Blocks",
     "Checkpoint",
     "File",
     "Run",

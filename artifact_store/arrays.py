@@ -6,8 +6,8 @@
 
 A set of arrays is one zarr v3 group with consolidated metadata, which plain zarr
 and xarray open. `arraysets.py` decides what can be stored, `shards.py` has the
-layout of one array. Files are written and read here without zarr, which would
-take ten times as long; only compressed arrays go through zarr itself.
+layout of one array, and `compressed.py` of a compressed one. Files are written and
+read without zarr, which would take ten times as long and believe whatever they say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from artifact_store.arraysets import (
     digest_arrays,
     normalize,
 )
+from artifact_store.compressed import CompressedArray, write_compressed
 from artifact_store.descriptors import (
     FileStat,
     check_file,
@@ -51,6 +52,7 @@ from artifact_store.shards import (
     array_document,
     array_of,
     check_name,
+    check_stat,
     data_file,
     inner_rows,
     raw_size,
@@ -58,9 +60,6 @@ from artifact_store.shards import (
     read_document,
     read_rows,
 )
-
-if TYPE_CHECKING:
-    import zarr
 
 __all__ = [
     "ArraySet",
@@ -116,24 +115,11 @@ def _write_array(
     os.mkdir(f"{directory}/{name}")
     write_file(f"{directory}/{name}/zarr.json", memoryview(_array_json(stored)))
     if stored.codec == "zstd":
-        return _write_compressed(directory, stored, values)
+        return write_compressed(f"{directory}/{stored.file}", stored, values)
     if stored.file:
         tail = memoryview(raw_tail(stored))
         write_file(f"{directory}/{stored.file}", bytes_of(values), tail)
     return stored
-
-
-def _write_compressed(
-    directory: str | Path, stored: StoredArray, values: AnyArray
-) -> StoredArray:
-    import zarr  # here, because it takes longer to import than all the rest
-
-    # Inner chunks of zeros are written like any other: an absent chunk is never data.
-    # Zarr's open_array would take this for a keyword, and silently ignore it.
-    array = zarr.open_array(f"{directory}/{stored.name}", mode="r+")
-    array.with_config({"write_empty_chunks": True})[...] = values
-    size = os.stat(f"{directory}/{stored.file}").st_size
-    return msgspec.structs.replace(stored, size=size)
 
 
 # Those of one analysis are alike, from checkpoint to checkpoint.
@@ -195,7 +181,7 @@ def open_array(
     path = f"{directory}/{stored.file}"
     if stored.nbytes >= MAP_BYTES:
         with opened(path) as descriptor:
-            _check_stat(descriptor, path, stored, expected)
+            check_stat(descriptor, path, stored, expected)
             return map_array(descriptor, stored.shape, stored.dtype)
     if expected is None:
         return array_of(_read(path, stored, expected), stored)
@@ -209,7 +195,7 @@ def open_array(
 
 def _read(path: str, stored: StoredArray, expected: FileStat | None) -> bytes:
     with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, expected)
+        check_stat(descriptor, path, stored, expected)
         return os.pread(descriptor, stored.nbytes, 0)
 
 
@@ -222,49 +208,14 @@ def _open_rows(
         return open_array(directory, stored, expected)[rows]
     path = f"{directory}/{stored.file}"
     with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, expected)
+        check_stat(descriptor, path, stored, expected)
         return read_rows(descriptor, stored, rows)
-
-
-def _check_stat(
-    descriptor: int, path: str, stored: StoredArray, expected: FileStat | None
-) -> None:
-    found = os.fstat(descriptor)
-    if found.st_size != stored.size:
-        problem = f"has {found.st_size} bytes instead of {stored.size}"
-        raise CorruptArtifact(path, problem)
-    if expected is not None and FileStat.of(found) != expected:
-        raise CorruptArtifact(path, "was written to after it was verified")
-
-
-class _CompressedArray(msgspec.Struct, frozen=True):
-    """Rows of an array that zarr has to decode."""
-
-    source: zarr.Array[Any]
-    stored: StoredArray
-    path: str
-
-    def __getitem__(self, rows: slice) -> AnyArray:
-        try:
-            block = self.source[rows]
-        except (ValueError, RuntimeError) as error:  # from checksums, and from zstd
-            problem = f"cannot be decoded ({error})"
-            raise CorruptArtifact(self.path, problem) from error
-        return _read_only(np.asarray(block, self.stored.dtype, order="C"))
 
 
 def _open_compressed(
     directory: str | Path, stored: StoredArray, expected: FileStat | None
-) -> _CompressedArray:
-    import zarr
-
-    # Zarr believes its metadata, and takes a missing file for zeros: so both come first.
-    check_file(f"{directory}/{stored.name}/zarr.json", _array_json(stored))
-    path = f"{directory}/{stored.file}"
-    with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, expected)
-    source = zarr.open_array(f"{directory}/{stored.name}", mode="r")
-    return _CompressedArray(source, stored, path)
+) -> CompressedArray:
+    return CompressedArray(f"{directory}/{stored.file}", stored, expected)
 
 
 def _read_only(array: AnyArray) -> AnyArray:
@@ -410,7 +361,7 @@ def _raw_pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryvi
     # Not mapped: from a bad disk, reading raises, and touching a map kills the process.
     buffer = memoryview(bytearray(min(READ_BYTES, stored.nbytes)))
     with opened(path) as descriptor:
-        _check_stat(descriptor, path, stored, None)
+        check_stat(descriptor, path, stored, None)
         done = 0
         while done < stored.nbytes:
             count = os.preadv(descriptor, [buffer[: stored.nbytes - done]], done)

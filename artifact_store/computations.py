@@ -20,7 +20,12 @@ from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.closures.reach import closure_of
 from artifact_store.encoding import PLAIN
-from artifact_store.errors import ArtifactStoreError, NotKept, UndeclaredCall
+from artifact_store.errors import (
+    ArtifactStoreError,
+    NotKept,
+    UndeclaredCall,
+    Unstorable,
+)
 from artifact_store.files import File
 from artifact_store.inputs import (
     anonymous,
@@ -32,7 +37,7 @@ from artifact_store.keys import Key, key_told
 from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
-from artifact_store.results import arrays_of, returned
+from artifact_store.results import arrays_of, drained, returned
 from artifact_store.stores.base import Publication
 
 # The keys that the code running now is computing: a function may call itself with other ignored arguments.
@@ -100,7 +105,9 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
 
     with _recording(recorder, function), _watching(call):
         result = observed(
-            lambda: function(*args, **kwargs),
+            lambda: drained(
+                call.key.analysis, function(*args, **kwargs), call.store.location
+            ),
             call.closure.externals,
             [path for one in inputs_of(call.arguments) for path in paths_of(one)],
             note,
@@ -115,7 +122,12 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
             one.check_unchanged()
     if not call.is_as_made():
         recorder.fleeting = "it changed the arguments that it was given"
-    arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
+    try:
+        arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
+    except Unstorable as error:
+        error.result = result
+        error.add_note("What the function returned is this error's attribute `result`.")
+        raise
     if recorder.fleeting:
         made = returned(arrays, single)
         raise NotKept(str(call), recorder.fleeting, made, call.key)

@@ -82,18 +82,30 @@ def check_file(path: str, expected: bytes) -> None:
 def write_file(path: str, *pieces: memoryview) -> None:
     """Make a new file of `pieces`, each a flat view of bytes."""
     size = sum(len(piece) for piece in pieces)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666)
-    try:
+    with file_made(path) as descriptor:
         if size >= ALLOCATE_BYTES:
             # Only to be faster: what it cannot do, writing reports.
             with contextlib.suppress(OSError):
                 os.posix_fallocate(descriptor, 0, size)
         for piece in pieces:
-            while piece:  # the kernel takes 2 GiB at a time
-                piece = piece[os.write(descriptor, piece) :]
+            write_all(descriptor, piece)
+
+
+@contextlib.contextmanager
+def file_made(path: str) -> Iterator[int]:
+    """A descriptor of a new file to write to, closed at the end of the block."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, piece: memoryview) -> None:
+    """Write a flat view of bytes, of which the kernel takes 2 GiB at a time."""
+    while piece:
+        piece = piece[os.write(descriptor, piece) :]
 
 
 def sync_tree(directory: str) -> None:

@@ -85,7 +85,13 @@ class SourceUnavailable(ArtifactStoreError, OSError):
         )
 
 
-class BadArrayName(ArtifactStoreError, ValueError):
+class Unstorable(ArtifactStoreError):
+    """What a function returned cannot be stored; it is the attribute `result`, so that no work is lost."""
+
+    result: object = None
+
+
+class BadArrayName(Unstorable, ValueError):
     """A name that cannot be the folder of an array inside a zarr group."""
 
     def __init__(self, name: object, problem: str) -> None:
@@ -96,7 +102,7 @@ class BadArrayName(ArtifactStoreError, ValueError):
         return f"An array cannot be named {self.name!r}: {self.problem}. Return it under another name."
 
 
-class UnstorableArray(ArtifactStoreError, TypeError):
+class UnstorableArray(Unstorable, TypeError):
     """A value that has no exact form as a plain array of numbers."""
 
     def __init__(self, array: str, found: str, advice: str) -> None:
@@ -110,7 +116,7 @@ class UnstorableArray(ArtifactStoreError, TypeError):
         )
 
 
-class DimsMismatch(ArtifactStoreError, ValueError):
+class DimsMismatch(Unstorable, ValueError):
     """An array has more or fewer axes than dimensions were declared for it."""
 
     def __init__(
@@ -126,7 +132,7 @@ class DimsMismatch(ArtifactStoreError, ValueError):
         )
 
 
-class BadDims(ArtifactStoreError, ValueError):
+class BadDims(Unstorable, ValueError):
     """Dimensions that no array can have, or that were declared for no array."""
 
     def __init__(self, array: str, dims: object, problem: str) -> None:
@@ -140,7 +146,7 @@ class BadDims(ArtifactStoreError, ValueError):
         )
 
 
-class DimLengthsDiffer(ArtifactStoreError, ValueError):
+class DimLengthsDiffer(Unstorable, ValueError):
     """One dimension has different lengths in arrays that are stored together."""
 
     def __init__(self, dim: str, lengths: dict[str, int]) -> None:
@@ -154,6 +160,35 @@ class DimLengthsDiffer(ArtifactStoreError, ValueError):
         return (
             f"Dimension {self.dim!r} has different lengths: {found}. Arrays stored together "
             "share their dimensions; give one of these another dimension name."
+        )
+
+
+class BlocksDiffer(ArtifactStoreError, ValueError):
+    """The blocks of an array are not what was said of the whole."""
+
+    def __init__(self, array: str, shape: tuple[int, ...], problem: str) -> None:
+        super().__init__(array, shape, problem)
+        self.array, self.shape, self.problem = array, shape, problem
+
+    def __str__(self) -> str:
+        return (
+            f"Array {self.array!r} was to be made of blocks of its rows, to shape {self.shape}. {self.problem} Give "
+            "`Blocks` the shape and dtype of the whole, and blocks that follow each other along the first axis."
+        )
+
+
+class NoRoomForBlocks(ArtifactStoreError, OSError):
+    """An array that is made block by block does not fit on the disk."""
+
+    def __init__(self, array: str, nbytes: int, folder: str, cause: str) -> None:
+        super().__init__(array, nbytes, folder, cause)
+        self.array, self.nbytes, self.folder, self.cause = array, nbytes, folder, cause
+
+    def __str__(self) -> str:
+        return (
+            f"Array {self.array!r} is made block by block, for which {self.nbytes:,} bytes are needed in "
+            f"{self.folder}, and as many once more to store it: {self.cause}. Make room there, or set ARTIFACT_STORE "
+            "to a directory on another disk."
         )
 
 
@@ -470,7 +505,7 @@ class UnknownFormat(ArtifactStoreError):
         )
 
 
-class BadResult(ArtifactStoreError, TypeError):
+class BadResult(Unstorable, TypeError):
     """A function returned what is no array."""
 
     def __init__(self, analysis: str, found: str, advice: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from artifact_store.arraysets import ArraySet, Dims, normalize
+from artifact_store.blocks import Blocks, gathered
 from artifact_store.errors import BadResult, UnstorableArray
 
 # The name of the array of an analysis that returns one array and not a mapping.
@@ -32,6 +34,25 @@ def arrays_of(analysis: str, result: Any, dims: Dims) -> tuple[ArraySet, bool]:
         # The one array of a function that returns just one needs no name in the declaration.
         dims = {SINGLE: next(iter(dims.values()))}
     return normalize(arrays, dims), single
+
+
+def drained(analysis: str, result: Any, store: str) -> Any:
+    """The result, with arrays in place of what is still to be made block by block.
+
+    Parameters
+    ----------
+    store
+        The directory on whose disk there is to be room for it.
+    """
+
+    def whole(name: str, value: Any) -> Any:
+        if not isinstance(value, Blocks):
+            return value
+        return gathered(name, value, partial(_array, analysis, name), store)
+
+    if isinstance(result, Mapping):
+        return {name: whole(name, value) for name, value in result.items()}
+    return whole(SINGLE, result)
 
 
 def returned(arrays: ArraySet, single: bool) -> Any:
@@ -75,6 +96,9 @@ def _array(analysis: str, name: object, value: Any) -> np.ndarray[Any, Any]:
 
 def _from_tensor(name: str, tensor: Any) -> np.ndarray[Any, Any]:
     host = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # Of all floats that numpy does not have, the one that stands in models as such; float32 begins with its bits.
+    if str(host.dtype) == "torch.bfloat16":
+        host = host.float()
     try:
         return np.asarray(host.numpy())
     except TypeError:

@@ -26,7 +26,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.errors import BadArrayName, BadRecord
+from artifact_store.descriptors import FileStat
+from artifact_store.errors import BadArrayName, BadRecord, CorruptArtifact
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 Codec: TypeAlias = Literal["raw", "zstd"]
@@ -60,8 +61,9 @@ LITTLE_ENDIAN: Final[Document] = {
 }
 CRC32C: Final[Document] = {"name": "crc32c"}
 # The checksum covers the compressed bytes: zstd alone decodes some damaged ones without complaint.
+ZSTD_LEVEL: Final = 1
 ZSTD: Final[list[Document]] = [
-    {"name": "zstd", "configuration": {"level": 1, "checksum": False}},
+    {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}},
     CRC32C,
 ]
 
@@ -258,6 +260,18 @@ def read_document(name: str, document: Document, size: int) -> StoredArray:
         },
         StoredArray,
     )
+
+
+def check_stat(
+    descriptor: int, path: str, stored: StoredArray, expected: FileStat | None
+) -> None:
+    """Raise `CorruptArtifact` unless a data file has its size and, if that is known, its stat of then."""
+    found = os.fstat(descriptor)
+    if found.st_size != stored.size:
+        problem = f"has {found.st_size} bytes instead of {stored.size}"
+        raise CorruptArtifact(path, problem)
+    if expected is not None and FileStat.of(found) != expected:
+        raise CorruptArtifact(path, "was written to after it was verified")
 
 
 def array_of(content: bytes, stored: StoredArray) -> AnyArray:

@@ -53,9 +53,18 @@ def test_a_lazily_conjugated_or_negated_tensor_is_what_it_stands_for() -> None:
     assert values_of(number.conj().imag).tolist() == [-2.0]
 
 
+def test_every_bfloat16_is_the_float32_that_begins_with_its_bits() -> None:
+    bits = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16)
+
+    found = values_of({"w": bits.view(torch.bfloat16)})["w"]
+
+    assert found.dtype == np.float32
+    assert (found.view(np.uint32) == np.arange(1 << 16, dtype=np.uint32) << 16).all()
+
+
 def test_a_dtype_that_numpy_lacks_is_refused_with_advice() -> None:
-    with pytest.raises(UnstorableArray, match=r"bfloat16.*\.float\(\)"):
-        values_of({"w": torch.ones(2, dtype=torch.bfloat16)})
+    with pytest.raises(UnstorableArray, match=r"float8.*\.float\(\)"):
+        values_of({"w": torch.ones(2).to(torch.float8_e4m3fn)})
 
 
 @pytest.mark.parametrize(
