@@ -121,4 +121,5 @@ def _told(name: str, nbytes: int, folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NoRoomForBlocks(name, nbytes, folder, str(error)) from error
+        cause = f"{error.strerror} in {folder}"
+        raise NoRoomForBlocks(name, nbytes, cause) from error

@@ -90,6 +90,12 @@ class Unstorable(ArtifactStoreError):
 
     result: object = None
 
+    def __init__(self, *facts: object) -> None:
+        super().__init__(*facts)
+
+    def __str__(self) -> str:
+        return "What was returned cannot be stored. Return arrays of plain numbers."
+
 
 class BadArrayName(Unstorable, ValueError):
     """A name that cannot be the folder of an array inside a zarr group."""
@@ -180,15 +186,14 @@ class BlocksDiffer(ArtifactStoreError, ValueError):
 class NoRoomForBlocks(ArtifactStoreError, OSError):
     """An array that is made block by block does not fit on the disk."""
 
-    def __init__(self, array: str, nbytes: int, folder: str, cause: str) -> None:
-        super().__init__(array, nbytes, folder, cause)
-        self.array, self.nbytes, self.folder, self.cause = array, nbytes, folder, cause
+    def __init__(self, array: str, nbytes: int, cause: str) -> None:
+        super().__init__(array, nbytes, cause)
+        self.array, self.nbytes, self.cause = array, nbytes, cause
 
     def __str__(self) -> str:
         return (
-            f"Array {self.array!r} is made block by block, for which {self.nbytes:,} bytes are needed in "
-            f"{self.folder}, and as many once more to store it: {self.cause}. Make room there, or set ARTIFACT_STORE "
-            "to a directory on another disk."
+            f"Array {self.array!r} is made block by block, for which {self.nbytes:,} bytes are needed, and as many "
+            f"once more to store it: {self.cause}. Make room there, or set ARTIFACT_STORE to a directory on another disk."
         )
 
 

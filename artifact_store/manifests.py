@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from artifact_store.arrays import FileStat
-from artifact_store.checked import is_whole, with_check
+from artifact_store.checked import fault, with_check
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
 from artifact_store.reads import Read
@@ -153,12 +153,12 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     Raises
     ------
     CorruptArtifact
-        It is not what was written.
+        It is not what was written, or not signed with the key that is set here.
     UnknownFormat
         A newer release wrote it.
     """
-    if not is_whole("manifest", content):
-        raise CorruptArtifact(path, "is not the manifest that was written")
+    if problem := fault("manifest", content):
+        raise CorruptArtifact(path, problem)
     try:
         manifest = _DECODER.decode(content)
     except (msgspec.DecodeError, ArtifactStoreError) as error:

@@ -167,7 +167,7 @@ def test_an_array_for_which_there_is_no_room_is_refused_before_it_is_made(
         raise AssertionError
         yield
 
-    with pytest.raises(NoRoomForBlocks, match=f"in {tmp_path}"):
+    with pytest.raises(NoRoomForBlocks, match=f" in {tmp_path}. Make room"):
         drained("f", Blocks((1 << 60,), "uint8", never()), str(tmp_path / "store"))
 
 

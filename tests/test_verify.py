@@ -76,7 +76,7 @@ def test_a_missing_file_is_found(store: Store) -> None:
 def test_a_damaged_manifest_is_found(store: Store) -> None:
     the(store, "entries", "*.json").write_text("{}")
 
-    assert problems(store) == ["is not the manifest that was written"]
+    assert problems(store) == ["is not what was written"]
 
 
 def test_an_unreadable_file_is_a_problem_and_no_error(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -27,13 +27,18 @@ from artifact_store.manifests import as_json
 from artifact_store.reads import Ask, Found, Step
 from artifact_store.staging import Stage, touched
 
-
-class _Memo(msgspec.Struct, frozen=True):
-    digests: dict[str, str]
+T = TypeVar("T")
 
 
-_MEMO = msgspec.json.Decoder(_Memo)
-_STEPS = msgspec.json.Decoder(tuple[Step, ...])
+class _Of(msgspec.Struct, Generic[T], frozen=True):
+    """A record in its file, where the digest of the rest comes first."""
+
+    record: T
+
+
+_DETAIL: Final = msgspec.json.Decoder(_Of[Any])
+_DIGESTS: Final = msgspec.json.Decoder(_Of[dict[str, str]])
+_STEPS: Final = msgspec.json.Decoder(_Of[tuple[Step, ...]])
 
 # How many of the newest lines of a journal are looked at.
 _KIN = 1000
@@ -51,15 +56,25 @@ class Records:
 
     def detail(self, kind: str, digest: str) -> Any:
         """What is noted; `None` if nothing is, or nothing that can be read."""
-        content = read(self._layout.record(kind, digest))
-        try:
-            return None if content is None else msgspec.json.decode(content)
-        except msgspec.DecodeError:
-            return None
+        return self._known(kind, digest, _DETAIL)
 
     def keep(self, stage: Stage, kind: str, digest: str, detail: Any) -> None:
         """Note it, in the place of what was there."""
-        stage.appear(as_json(detail), self._layout.record(kind, digest))
+        # Its place is part of what is checked: one that took the place of another is damaged too.
+        record = with_check(f"{kind}/{digest}", as_json(_Of(detail)))
+        stage.appear(record, self._layout.record(kind, digest))
+
+    def _known(
+        self, kind: str, digest: str, decoder: msgspec.json.Decoder[_Of[T]]
+    ) -> T | None:
+        """What `keep` noted; nothing, if that is damaged."""
+        content = read(self._layout.record(kind, digest))
+        if content is None or not is_whole(f"{kind}/{digest}", content):
+            return None
+        try:
+            return decoder.decode(content).record
+        except (msgspec.DecodeError, RecursionError):
+            return None
 
     def keep_once(
         self, stage: Stage, kind: str, digest: str, make: Callable[[], Any]
@@ -70,11 +85,7 @@ class Records:
 
     def steps(self, node: Digest) -> Sequence[Step]:
         """What computations did next that had read what `node` stands for."""
-        content = read(self._layout.record("steps", node))
-        try:
-            return () if content is None else _STEPS.decode(content)
-        except msgspec.DecodeError:
-            return ()
+        return self._known("steps", node.hex, _STEPS) or ()
 
     def keep_step(self, stage: Stage, node: str, step: Step, key: Key) -> None:
         """Note one more step of the analysis of `key`; those that lead nowhere any more are dropped."""
@@ -115,19 +126,17 @@ class Records:
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
-        content = read(self._layout.record("digests", _memo_name(signature)))
-        if content is None or not is_whole("memo", content):
+        digests = self._known("digests", _memo_name(signature), _DIGESTS)
+        if digests is None:
             return None
-        digests = _MEMO.decode(content).digests
         return {name: Digest("blake3", digest) for name, digest in digests.items()}
 
     def remember(
         self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]
     ) -> None:
         """Note them."""
-        memo = _Memo({name: digest.hex for name, digest in digests.items()})
-        path = self._layout.record("digests", _memo_name(signature))
-        stage.appear(with_check("memo", msgspec.json.encode(memo)), path)
+        memo = {name: digest.hex for name, digest in digests.items()}
+        self.keep(stage, "digests", _memo_name(signature), memo)
 
 
 def _kin_mark(kinship: str) -> bytes:

@@ -421,7 +421,7 @@ def test_a_memo_of_digests_that_was_damaged_is_not_recalled(store: LocalStore) -
     store.remember(signature, {"w": digest_of("tensor", b"w")})
     (path,) = Path(store.location).glob(".store/records/digests/*.json")
     content = json.loads(path.read_bytes())
-    content["digests"]["w"] = digest_of("tensor", b"v").hex
+    content["record"]["w"] = digest_of("tensor", b"v").hex
     path.write_text(json.dumps(content))
 
     assert store.recall(signature) is None
