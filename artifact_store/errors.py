@@ -193,7 +193,8 @@ class NoRoomForBlocks(ArtifactStoreError, OSError):
     def __str__(self) -> str:
         return (
             f"Array {self.array!r} is made block by block, for which {self.nbytes:,} bytes are needed, and as many "
-            f"once more to store it: {self.cause}. Make room there, or set ARTIFACT_STORE to a directory on another disk."
+            f"once more to store it: {self.cause}. Make room there, or set ARTIFACT_STORE to a directory on "
+            "another disk."
         )
 
 

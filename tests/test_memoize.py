@@ -938,6 +938,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "AmbiguousArray": ("f", ("a", "b")),
     "MissingArray": ("f", "a", ("b",)),
     "PipelineFailed": ("run", (("f", 1, "why"), ("g", None, "why")), "outcome"),
+    "NoRoomForBlocks": ("x", 10, "No space"),
     "StoreFailed": ("f(x)", "/store", "No space", {"w": [1, 2]}),
     "MissingTensor": (Path("a"), "w", ("v",)),
     "NoCheckpoints": (Path("a"), "pattern", ("x",)),
