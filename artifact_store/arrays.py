@@ -34,6 +34,7 @@ from artifact_store.compressed import CompressedArray, write_compressed
 from artifact_store.descriptors import (
     FileStat,
     check_file,
+    check_folder,
     map_array,
     opened,
     read_file,
@@ -151,12 +152,17 @@ def sync_group(directory: str | Path) -> None:
 def file_stats(
     directory: str | Path, stored: Iterable[StoredArray]
 ) -> dict[str, FileStat]:
-    """The stat of each data file, by array; arrays without elements have none."""
-    return {
-        array.name: FileStat.of(os.stat(f"{directory}/{array.file}"))
-        for array in stored
-        if array.file
-    }
+    """The stat of each data file, by array; arrays without elements have none.
+
+    Raises `CorruptArtifact` where a link stands in the place of a folder.
+    """
+    check_folder(str(directory))
+    found = {}
+    for array in stored:
+        check_folder(f"{directory}/{array.name}")
+        if array.file:
+            found[array.name] = FileStat.of(os.lstat(f"{directory}/{array.file}"))
+    return found
 
 
 # What was read of files whose content is known to be right, by path and stat.
@@ -298,6 +304,7 @@ def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:
     Metadata that `write_group` would not write are `CorruptArtifact`; of the data,
     only the size of each file is looked at.
     """
+    check_folder(str(directory))
     path = f"{directory}/zarr.json"
     content = read_file(path)
     try:
@@ -314,8 +321,14 @@ def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:
     if content != expected:
         raise CorruptArtifact(path, "is not what was written")
     for array in stored:
-        check_file(f"{directory}/{array.name}/zarr.json", _array_json(array))
+        _check_array(directory, array)
     return stored
+
+
+def _check_array(directory: str | Path, stored: StoredArray) -> None:
+    """Raise `CorruptArtifact` unless an array has a folder of its own, with the metadata that we would write."""
+    check_folder(f"{directory}/{stored.name}")
+    check_file(f"{directory}/{stored.name}/zarr.json", _array_json(stored))
 
 
 def _describe_array(
@@ -336,10 +349,11 @@ def digest_group(directory: str | Path, stored: Iterable[StoredArray]) -> Digest
     its metadata, and of the padding and index of each shard, is compared.
     """
     ordered = tuple(sorted(stored, key=lambda array: array.name))
+    check_folder(str(directory))
     check_file(f"{directory}/zarr.json", _group_json(ordered))
     hasher = Hasher("arrays")
     for array in ordered:
-        check_file(f"{directory}/{array.name}/zarr.json", _array_json(array))
+        _check_array(directory, array)
         announce(hasher, array.name, array.dtype, array.shape, array.dims, array.nbytes)
         for piece in _pieces(directory, array):
             hasher.feed(piece)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import math
 import mmap
 import os
+import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.errors import CorruptArtifact
+from artifact_store.errors import CorruptArtifact, LinkInStore
 
 # Below it, asking the file system for room first costs more than it saves.
 ALLOCATE_BYTES: Final = 1 << 20
@@ -37,17 +40,69 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True):
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
+# Of a file in a store, which may come from a stranger: links are not followed, and nobody waits for a pipe.
+GUARDED: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
 def open_file(path: str) -> int:
-    """A descriptor to read from, which the caller closes."""
+    """A descriptor of a regular file to read from, which the caller closes; `CorruptArtifact` of anything else."""
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | GUARDED)
     except (FileNotFoundError, NotADirectoryError):
         raise CorruptArtifact(path, "is missing") from None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise CorruptArtifact(path, "is no regular file") from None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise CorruptArtifact(path, "is no regular file")
+
+
+def check_folder(path: str) -> None:
+    """Raise `CorruptArtifact` unless there is a folder, and no link to one."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CorruptArtifact(path, "is missing") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise CorruptArtifact(path, "is no folder")
+
+
+def refuse_links(folder: str, root: str) -> None:
+    """Raise `LinkInStore` if a folder of the store at `root`, or one between them, is a link.
+
+    A folder that was none is not looked at again: this is about stores that come from strangers, not about a process
+    that changes one at this moment.
+    """
+    try:
+        _check_links(folder, root)
+    except _Absent:
+        pass
+
+
+class _Absent(Exception):
+    """A folder is not there, so that it has to be asked for the next time."""
+
+
+# As many as some large stores have.
+@lru_cache(maxsize=1 << 14)
+def _check_links(folder: str, root: str) -> None:
+    above, _, _ = folder.rpartition("/")
+    if len(above) > len(root):
+        _check_links(above, root)
+    try:
+        is_link = stat.S_ISLNK(os.lstat(folder).st_mode)
+    except OSError:
+        raise _Absent from None
+    if is_link:
+        raise LinkInStore(folder, os.readlink(folder))
 
 
 def open_made(path: str, flags: int) -> int:
     """A descriptor of a file that is made if need be, as is the folder that it lies in."""
-    flags |= os.O_CREAT | os.O_CLOEXEC
+    flags |= os.O_CREAT | GUARDED
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
@@ -112,8 +167,16 @@ def sync_tree(directory: str) -> None:
     """Wait until every file and folder from `directory` down is on disk."""
     for folder, _, files in os.walk(directory, topdown=False):
         for path in (*(f"{folder}/{file}" for file in files), folder):
-            with opened(path) as descriptor:
-                os.fsync(descriptor)
+            sync(path)
+
+
+def sync(path: str) -> None:
+    """Wait until a file or folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY | GUARDED)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def map_array(descriptor: int, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:

@@ -7,13 +7,17 @@ digest and two spellings of one thing never differ.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from blake3 import blake3
 
 # What a hasher reads without a copy. `collections.abc.Buffer` arrives with Python 3.12.
 Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+# The form of a digest where records are read that strangers may have written.
+Hex: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Digest(msgspec.Struct, frozen=True, order=True):

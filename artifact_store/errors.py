@@ -220,6 +220,21 @@ class CorruptArtifact(ArtifactStoreError):
         return f"{self.path}: {self.problem}. What it belongs to must not be used; compute it again."
 
 
+class LinkInStore(ArtifactStoreError, OSError):
+    """A folder of a store is a link: what is read or written there may be anywhere."""
+
+    def __init__(self, path: str, target: str) -> None:
+        super().__init__(path, target)
+        self.path, self.target = path, target
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is a link to {self.target}, and a store neither reads nor writes outside itself. If it is "
+            "yours, put a folder in its place; to keep a store on another disk, link the whole of it, or set "
+            "ARTIFACT_STORE."
+        )
+
+
 class MissingCheckpoint(ArtifactStoreError, FileNotFoundError):
     """There is no checkpoint at this path."""
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from artifact_store.descriptors import GUARDED, refuse_links
 from artifact_store.equivalence import blessings
 from artifact_store.errors import CorruptArtifact
 from artifact_store.layout import Layout
@@ -82,7 +83,8 @@ def unneeded(
 
 def quarantined(store: Store) -> list[Garbage]:
     """What was set aside as corrupt."""
-    aside = _scanned(Layout(store.location).quarantine)
+    layout = Layout(store.location)
+    aside = _scanned(layout.quarantine, layout)
     return [Garbage("quarantine", one.path, _nbytes(one.path)) for one in aside]
 
 
@@ -109,15 +111,15 @@ def _refuse_unread(error: Unread) -> None:
 
 
 def _data(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
-    for folder in _scanned(layout.data):
-        for group in _scanned(folder.path):
+    for folder in _scanned(layout.data, layout):
+        for group in _scanned(folder.path, layout):
             if group.name not in named.outputs and _is_older(group.path, old):
                 yield Garbage("data", group.path, _nbytes(group.path))
 
 
 def _records(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
     for kind, digests in named.details.items():
-        for record in _scanned(layout.records(kind)):
+        for record in _scanned(layout.records(kind), layout):
             digest = record.name.removesuffix(".json")
             if digest not in digests and _is_older(record.path, old):
                 yield Garbage("record", record.path, _nbytes(record.path))
@@ -127,9 +129,9 @@ def _doors(
     layout: Layout, named: _Named, gone: set[str], advance: Advance
 ) -> Iterator[Garbage]:
     """The doors to data that no manifest names and that are not there any more, or are about to go."""
-    for folder in _scanned(layout.root):
+    for folder in _scanned(layout.root, layout):
         number = 0
-        for number, door in enumerate(_scanned(folder.path), 1):
+        for number, door in enumerate(_scanned(folder.path, layout), 1):
             if door.is_symlink() and _is_shut(door.path, layout, named, gone):
                 yield Garbage("door", door.path, _nbytes(door.path))
         advance(number, folder.name)
@@ -148,7 +150,7 @@ def _is_shut(door: str, layout: Layout, named: _Named, gone: set[str]) -> bool:
 
 def _stages(layout: Layout) -> Iterator[Garbage]:
     old = time.time() - UNLOCKED_SECONDS
-    for stage in _scanned(layout.staging):
+    for stage in _scanned(layout.staging, layout):
         if _is_older(stage.path, old) and not _is_held(stage.path):
             yield Garbage("stage", stage.path, _nbytes(stage.path))
 
@@ -215,7 +217,7 @@ def _is_held(stage: str) -> bool:
 @contextlib.contextmanager
 def _held(stage: str) -> Iterator[None]:
     """Hold the lock of a stage; `BlockingIOError` if its writer does."""
-    descriptor = os.open(stage, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(stage, os.O_RDONLY | GUARDED)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -223,8 +225,9 @@ def _held(stage: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _scanned(folder: str) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder, of which there may be none."""
+def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder of a store, of which there may be none."""
+    refuse_links(folder, layout.root)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         with os.scandir(folder) as found:
             yield from found

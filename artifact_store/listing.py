@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from artifact_store.descriptors import open_file, refuse_links
 from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
@@ -143,7 +144,9 @@ def _folders(
     """The manifests of a store, folder by folder: analysis, beginning of the key, file names."""
     for of in [analysis] if analysis else listed_analyses(layout):
         for prefix in _names(f"{layout.entries}/{of}"):
-            names = _names(f"{layout.entries}/{of}/{prefix}")
+            folder = f"{layout.entries}/{of}/{prefix}"
+            refuse_links(folder, layout.root)
+            names = _names(folder)
             found = [name for name in names if name.endswith(_SUFFIX)]
             if found and len(prefix) == 2:
                 yield of, prefix, found
@@ -172,7 +175,7 @@ def _brief(path: str) -> Brief:
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_file(path)
         try:
             content = os.read(descriptor, _BLOCK)
             while len(content) % _BLOCK == 0 and (more := os.read(descriptor, _BLOCK)):

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from artifact_store.digests import Digest, digest_of
+from artifact_store.digests import Digest, Hex, digest_of
 from artifact_store.encoding import encode
 
 # The answer where there is no such tensor, epoch or input.
@@ -180,7 +180,7 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
 class Found(msgspec.Struct, frozen=True, tag="found"):
     """The key of an entry that was made from just these reads."""
 
-    key: str
+    key: Hex
     reads: tuple[Read, ...]
 
 

@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from artifact_store.descriptors import write_file
+from artifact_store.descriptors import GUARDED, refuse_links, sync, write_file
 
 # Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
@@ -37,8 +37,8 @@ _numbers = itertools.count()
 class Stage:
     """Room for what is being written; what has not moved to its place at the end is removed."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, root: str) -> None:
+        self._folder, self._root = folder, root
         self._pending: set[str] = set()
 
     def name(self) -> str:
@@ -55,15 +55,18 @@ class Stage:
 
     def into_place(self, aside: str, path: str) -> None:
         """Rename `aside`, which has a name of this stage, to `path`, making the folder above it if need be."""
+        folder, _, _ = path.rpartition("/")
+        refuse_links(folder, self._root)
         try:
             os.rename(aside, path)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             os.rename(aside, path)
         self._pending.discard(aside)
 
     def point(self, target: str, path: str) -> None:
         """Make `path` a link with this text, replacing a link that was there."""
+        refuse_links(path.rpartition("/")[0], self._root)
         try:
             os.symlink(target, path)
         except OSError:
@@ -80,8 +83,10 @@ class Stage:
 @contextlib.contextmanager
 def staged(staging: str) -> Iterator[Stage]:
     """A stage below `staging`, in a folder of this process that nobody else uses meanwhile."""
+    root = os.path.dirname(os.path.dirname(staging))
+    refuse_links(staging, root)
     folder = _taken(staging)
-    stage = Stage(folder.path)
+    stage = Stage(folder.path, root)
     try:
         yield stage
     finally:
@@ -169,6 +174,7 @@ def touched(path: str) -> bool:
 
 def sweep(staging: str) -> None:
     """Remove what processes left that died."""
+    refuse_links(staging, os.path.dirname(os.path.dirname(staging)))
     with contextlib.suppress(OSError):
         for folder in os.listdir(staging):
             with contextlib.suppress(OSError):
@@ -176,9 +182,9 @@ def sweep(staging: str) -> None:
 
 
 def _sweep_one(folder: str) -> None:
-    if time.time() - os.stat(folder).st_mtime < UNLOCKED_SECONDS:
+    if time.time() - os.lstat(folder).st_mtime < UNLOCKED_SECONDS:
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | GUARDED)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
@@ -191,12 +197,3 @@ def sync_upward(path: str, top: str) -> None:
     while len(path) >= len(top):
         sync(path)
         path = os.path.dirname(path)
-
-
-def sync(path: str) -> None:
-    """Wait until a file or folder is on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -38,6 +38,7 @@ from artifact_store.arrays import (
     sync_group,
     write_group,
 )
+from artifact_store.descriptors import refuse_links
 from artifact_store.digests import Digest
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
@@ -116,6 +117,7 @@ class LocalStore:
 
     def _read(self, key: Key) -> Entry | None:
         path = self._layout.manifest(key)
+        self._refuse_links(path)
         try:
             found = look(path)
         except OSError as error:
@@ -129,10 +131,15 @@ class LocalStore:
                 path, f"is the manifest of another key, {manifest.key}"
             )
         directory = self._layout.group(manifest.output)
+        self._refuse_links(directory)
         files = self._verify(key, manifest, directory, content)
         entry = Entry(key, manifest, directory, files)
         self._seen.note(entry, path, status)
         return entry
+
+    def _refuse_links(self, path: str) -> None:
+        """Go no further if a folder of ours that leads to `path` is a link."""
+        refuse_links(path.rpartition("/")[0], self._layout.root)
 
     def _verify(
         self, key: Key, manifest: Manifest, directory: str, content: bytes
@@ -168,6 +175,7 @@ class LocalStore:
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         self._note_whether_new()
+        self._refuse_links(self._layout.lock)
         # The beginning of a digest is as good as random: two keys that share a byte are never met.
         return leased(self._layout.lock, int(key.digest.hex[:15], 16))
 
@@ -332,6 +340,7 @@ class LocalStore:
             if (found := self._manifest_or_none(key)) is not None:
                 outputs[found.output] = found.nbytes
                 orphans.add(found.reads)
+            self._refuse_links(self._layout.manifest(key))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
         kept: dict[str, set[str]] = {key.analysis: set() for key in removed}
@@ -343,6 +352,7 @@ class LocalStore:
                 self._lead_to(manifest)
         with self._stage() as stage:
             for output in outputs:
+                self._refuse_links(self._layout.group(output))
                 # Renamed first, so that nobody ever finds half of it.
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(self._layout.group(output), stage.name())
@@ -360,8 +370,9 @@ class LocalStore:
 
     def _remove_doors(self, analysis: str, kept: Collection[str]) -> None:
         """Remove the doors of an analysis to data that are no longer its own."""
+        folder = f"{self._layout.root}/{analysis}"
+        refuse_links(folder, self._layout.root)
         with contextlib.suppress(OSError):
-            folder = f"{self._layout.root}/{analysis}"
             for name in os.listdir(folder):
                 door = f"{folder}/{name}"
                 if (
@@ -393,6 +404,7 @@ class LocalStore:
     def _quarantine(self, path: str) -> None:
         # Where we may not write, it stays, and every reader finds out for itself.
         with contextlib.suppress(OSError):
+            refuse_links(self._layout.quarantine, self._layout.root)
             os.makedirs(self._layout.quarantine, exist_ok=True)
             name = f"{uuid.uuid4().hex}-{os.path.basename(path)}"
             os.rename(path, f"{self._layout.quarantine}/{name}")

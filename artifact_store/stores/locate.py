@@ -58,10 +58,14 @@ def _home_within(path: Path) -> Path | None:
 
 
 def group_at(path: Path) -> Path | None:
-    """The zarr group that `path` is, or is a door to."""
+    """The zarr group that `path` is, or is a door of the same store to."""
     found = path.resolve()
     inside = [parent.name for parent in found.parents[2:3]] == [HIDDEN]
-    return found if inside and found.is_dir() else None
+    if not inside or not found.is_dir():
+        return None
+    # Whoever made a door that leads out of its store may have meant a trap.
+    is_ours = path.parent.parent.resolve() == home_of_group(found)
+    return found if is_ours or not path.is_symlink() else None
 
 
 def _home_beside(path: Path) -> Path | None:

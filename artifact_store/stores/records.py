@@ -8,8 +8,10 @@ others    closures, parts of inputs, blessings, by their digest   to say what ch
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -18,8 +20,8 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from artifact_store.checked import is_whole, with_check
-from artifact_store.descriptors import open_made
-from artifact_store.digests import Digest, digest_of
+from artifact_store.descriptors import GUARDED, open_made, refuse_links
+from artifact_store.digests import Digest, Hex, digest_of
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
@@ -37,8 +39,11 @@ class _Of(msgspec.Struct, Generic[T], frozen=True):
 
 
 _DETAIL: Final = msgspec.json.Decoder(_Of[Any])
-_DIGESTS: Final = msgspec.json.Decoder(_Of[dict[str, str]])
+_DIGESTS: Final = msgspec.json.Decoder(_Of[dict[str, Hex]])
 _STEPS: Final = msgspec.json.Decoder(_Of[tuple[Step, ...]])
+
+# What no record or manifest comes near: one of 5,000 arrays takes 1 MB.
+_MOST_BYTES: Final = 64 << 20
 
 # How many of the newest lines of a journal are looked at.
 _KIN = 1000
@@ -46,6 +51,7 @@ _KIN = 1000
 # How much of a journal is looked at: what 100,000 entries leave there takes some milliseconds.
 _JOURNAL_BYTES = 8 << 20
 _DIGEST = re.compile(rb"([0-9a-f]{64})\n")
+_HEX = re.compile(r"[0-9a-f]{1,64}")
 
 
 class Records:
@@ -68,6 +74,9 @@ class Records:
         self, kind: str, digest: str, decoder: msgspec.json.Decoder[_Of[T]]
     ) -> T | None:
         """What `keep` noted; nothing, if that is damaged."""
+        if not _HEX.fullmatch(digest):
+            return None  # It becomes a path, and strangers write manifests that name records.
+        refuse_links(self._layout.records(kind), self._layout.root)
         content = read(self._layout.record(kind, digest))
         if content is None or not is_whole(f"{kind}/{digest}", content):
             return None
@@ -107,6 +116,7 @@ class Records:
         return list(dict.fromkeys(islice(lines, _KIN)))
 
     def _kin_lines(self, analysis: str, kinship: str) -> Iterator[str]:
+        refuse_links(self._layout.records("kin"), self._layout.root)
         end_of_file = _end(self._layout.journal(analysis), _JOURNAL_BYTES)
         lines = b"" if end_of_file is None else end_of_file[0]
         mark, end = b"\n" + _kin_mark(kinship), len(lines)
@@ -122,6 +132,7 @@ class Records:
         # Each line begins with the end of the one before, so that one that was cut off spoils no other. Where another
         # user keeps the journal, ours are not in it: a miss is then compared with less.
         with suppress(OSError):
+            refuse_links(self._layout.records("kin"), self._layout.root)
             append(b"\n" + line, self._layout.journal(key.analysis))
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
@@ -148,7 +159,7 @@ def _memo_name(signature: Signatures) -> str:
 
 
 def read(path: str) -> bytes | None:
-    """The content of a small file; `None` if it is not there, nothing if it is a folder."""
+    """The content of a small file; `None` if it is not there, nothing if there is something else."""
     found = look(path)
     return None if found is None else found[0]
 
@@ -170,15 +181,19 @@ def append(line: bytes, path: str) -> None:
 def _end(path: str, limit: int | None) -> tuple[bytes, os.stat_result] | None:
     """The last `limit` bytes of a file, or all, and its stat; `None` if it is not there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | GUARDED)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return b"", os.lstat(path)
+        raise
     try:
         status = os.fstat(descriptor)
         size = status.st_size
+        if not stat.S_ISREG(status.st_mode) or (limit is None and size > _MOST_BYTES):
+            return b"", status
         start = 0 if limit is None else max(0, size - limit)
         return os.pread(descriptor, size - start + 1, start), status
-    except IsADirectoryError:
-        return b"", status
     finally:
         os.close(descriptor)

@@ -30,7 +30,7 @@ class _Seen(msgspec.Struct, frozen=True):
     def stands(self) -> bool:
         try:
             for path, then in self.files:
-                if FileStat.of(os.stat(path)) != then:
+                if FileStat.of(os.lstat(path)) != then:
                     return False
         except OSError:
             return False
