@@ -23,6 +23,7 @@ from artifact_store.manifests import InputRecord, Manifest, ParamRecord
 from artifact_store.reads import ABSENT, Read
 from artifact_store.runs import Run
 from artifact_store.stores.base import Entry, Store
+from artifact_store.stores.quarantine import quarantined
 from artifact_store.traces import Anew, asked_anew, peek, reached, reads_of
 
 Kind: TypeAlias = Literal[
@@ -107,13 +108,10 @@ def corrupt(error: ArtifactStoreError) -> Cause:
 
 
 def _removed(key: Key, store: Store) -> Cause:
-    layout = Layout(store.location)
-    name = os.path.basename(layout.manifest(key))
-    if os.path.isdir(layout.quarantine):
-        for aside in os.listdir(layout.quarantine):
-            if aside.endswith(name):
-                what = "it was computed, and its entry was found corrupt and set aside"
-                return Cause("corrupt", what, f"{layout.quarantine}/{aside}")
+    for aside in quarantined(Layout(store.location)):
+        if aside.key == str(key):
+            what = "it was computed, and its entry was found corrupt and set aside"
+            return Cause("corrupt", what, aside.cause or aside.aside)
     what = "it was computed, and its entry was evicted or deleted since"
     return Cause("evicted", what)
 

@@ -23,6 +23,8 @@ from artifact_store.layout import Layout
 from artifact_store.listing import Unread, briefs
 from artifact_store.staging import UNLOCKED_SECONDS, Stage, staged
 from artifact_store.stores.base import Store
+from artifact_store.stores.quarantine import note_of
+from artifact_store.stores.quarantine import quarantined as listed
 
 Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine"]
 Advance: TypeAlias = Callable[[int, str], None]
@@ -83,9 +85,8 @@ def unneeded(
 
 def quarantined(store: Store) -> list[Garbage]:
     """What was set aside as corrupt."""
-    layout = Layout(store.location)
-    aside = _scanned(layout.quarantine, layout)
-    return [Garbage("quarantine", one.path, _nbytes(one.path)) for one in aside]
+    aside = [one.aside for one in listed(Layout(store.location))]
+    return [Garbage("quarantine", path, _nbytes(path)) for path in aside]
 
 
 def _named(store: Store, layout: Layout, advance: Advance) -> _Named:
@@ -181,6 +182,7 @@ def _remove(one: Garbage, stage: Stage, old: float) -> bool:
                     _take(one.path, stage)
             case "quarantine":
                 _take(one.path, stage)
+                _take(note_of(one.path), stage)
         return True
     return False
 

@@ -60,7 +60,7 @@ def find_sound(call: Call) -> Entry | None:
 def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
     """Move what was found corrupt out of the way."""
     emit(SetAside(call.key, str(corrupt)))
-    call.store.set_aside(call.key)
+    call.store.set_aside(call.key, f"{corrupt.path} {corrupt.problem}")
 
 
 def publish(call: Call, publication: Publication) -> Entry:

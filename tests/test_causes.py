@@ -252,7 +252,7 @@ def with_data_damaged(project: Project) -> None:
 def with_entries_set_aside(project: Project) -> None:
     with_data_damaged(project)
     for key in list(project.store.keys("norms")):
-        project.store.set_aside(key)
+        project.store.set_aside(key, "damaged")
 
 
 def with_no_store(project: Project) -> None:
@@ -525,7 +525,7 @@ its entry is corrupt: the next call sets it aside and computes it again
 {CALL}: miss  key …
 
 it was computed, and its entry was found corrupt and set aside
-  run/artifacts/.store/quarantine/…-….json
+  damaged
 """,
     ),
     Case(

@@ -177,7 +177,7 @@ def test_what_was_set_aside_is_kept_until_somebody_asks(
 ) -> None:
     key = key_of(of(store, "same"))
     Path(layout.manifest(key)).write_text("{}")
-    store.set_aside(key)
+    store.set_aside(key, "damaged")
     aside = quarantined(store)
 
     assert unneeded(store) == []

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from artifact_store.cli.arguments import (
     add_place,
     begin,
@@ -17,9 +19,13 @@ from artifact_store.cli.arguments import (
 from artifact_store.cli.printing import (
     age,
     as_dict,
+    command,
     count,
     labels,
+    line,
+    near,
     out,
+    print_json,
     shape,
     size,
     table,
@@ -31,6 +37,7 @@ from artifact_store.manifests import Manifest
 from artifact_store.progress import bar
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+from artifact_store.stores.quarantine import Quarantined, quarantined
 
 # More lines than anyone reads: above it, entries are summed up by call, and calls by analysis.
 LINES: Final = 1000
@@ -77,11 +84,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     mine = "only of these analyses"
     add("--analysis", action="extend", type=split_names, metavar="NAME,...", help=mine)
     add("--label", metavar="WORDS", help="only of inputs whose label contains this")
+    aside = "what was set aside as corrupt instead, and why"
+    add("--quarantined", action="store_true", help=aside)
 
 
 def ls(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
+    if arguments.quarantined:
+        _print_quarantined(arguments, list(quarantined(Layout(store.location))))
+        return 0
     if arguments.json:
         _print_json(arguments, store)
         return 0
@@ -95,6 +107,23 @@ def ls(arguments: argparse.Namespace) -> int:
     else:
         _print_each(found.each)
     return 0
+
+
+def _print_quarantined(arguments: argparse.Namespace, found: list[Quarantined]) -> None:
+    """What was set aside, each with its cause."""
+    if arguments.json:
+        print_json([msgspec.to_builtins(one) for one in found])
+        return
+    if not found:
+        out("Nothing was set aside as corrupt.")
+        return
+    for one in found:
+        analysis, _, digest = one.key.partition(":")
+        made = age(one.when) if one.when else ""
+        head = text((analysis or "?", "bold"), (f"  {digest[:8]}", "cyan"), f"  {made}")
+        cause = near(one.cause) or "nobody noted why"
+        out(head, text("  ", (cause, "red")), line("  ", (near(one.aside), "dim")))
+    out("", f"{len(found):,} set aside as corrupt.", command("remove them", "gc", arguments.run, "--quarantined"))
 
 
 def _print_json(arguments: argparse.Namespace, store: Store) -> None:

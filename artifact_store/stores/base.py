@@ -92,8 +92,8 @@ class Store(DigestMemo, Protocol):
     def remove(self, keys: Iterable[Key]) -> int:
         """Remove entries, and the data that no other entry needs; the bytes gained."""
 
-    def set_aside(self, key: Key) -> None:
-        """Move a corrupt entry and its data where no reader looks."""
+    def set_aside(self, key: Key, cause: str) -> None:
+        """Move a corrupt entry and its data where no reader looks, and note why."""
 
     def keys(self, analysis: str | None = None) -> Iterator[Key]:
         """Every key that has an entry, readable or not, of one analysis or all."""

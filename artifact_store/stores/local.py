@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import (
     Callable,
     Collection,
@@ -59,6 +58,7 @@ from artifact_store.manifests import (
 from artifact_store.reads import Found, Step
 from artifact_store.staging import Stage, leads, staged, sweep, sync_upward, touched
 from artifact_store.stores.base import Entry, Publication
+from artifact_store.stores.quarantine import set_aside
 from artifact_store.stores.records import Records, look, read
 from artifact_store.stores.seen import SeenEntries
 from artifact_store.workers import worker
@@ -185,7 +185,7 @@ class LocalStore:
 
     def publish(self, key: Key, publication: Publication) -> Entry:
         with self._stage() as stage:
-            output, directory, stored = self._publish_data(stage, publication)
+            output, directory, stored = self._publish_data(stage, key, publication)
             files = file_stats(directory, stored)
             manifest = Manifest(
                 format=MANIFEST_FORMAT,
@@ -226,20 +226,20 @@ class LocalStore:
             yield stage
 
     def _publish_data(
-        self, stage: Stage, publication: Publication
+        self, stage: Stage, key: Key, publication: Publication
     ) -> tuple[str, str, tuple[StoredArray, ...]]:
         aside = stage.name()
         write = partial(write_group, aside, publication.arrays, codec=publication.codec)
         output, written = _digested(publication.arrays, write)
         directory = self._layout.group(output)
-        stored = self._known_data(directory, output)
+        stored = self._known_data(output, key)
         if stored is None or not touched(directory):
             stored = written()
             try:
                 stage.into_place(aside, directory)
             except OSError:
                 # Somebody else published the same data meanwhile; a directory is never renamed over another.
-                known = self._known_data(directory, output)
+                known = self._known_data(output, key)
                 if known is None:
                     raise
                 stored = known
@@ -250,19 +250,23 @@ class LocalStore:
         return output, directory, stored
 
     def _known_data(
-        self, directory: str, output: str
+        self, output: str, key: Key, cause: str = ""
     ) -> tuple[StoredArray, ...] | None:
         """The arrays of data that are there already, and right; damaged ones are moved away."""
+        directory = self._layout.group(output)
         if not os.path.lexists(directory):
             return None
         try:
             stored = describe_group(directory)
             if digest_group(directory, stored).hex == output:
                 return stored
-        # Any other OSError says nothing of the data: it goes up, and they stay.
-        except (ArtifactStoreError, IsADirectoryError):
-            pass
-        self._quarantine(directory)
+            problem = f"{directory} holds other data than were published under its name"
+        # An OSError says nothing of the data: it goes up, and they stay.
+        except CorruptArtifact as error:
+            problem = f"{error.path} {error.problem}"
+        except ArtifactStoreError as error:
+            problem = f"{directory}: {error}"
+        set_aside(self._layout, directory, key, cause or problem)
         return None
 
     def _lead_to(self, manifest: Manifest) -> None:
@@ -382,13 +386,13 @@ class LocalStore:
                     os.unlink(door)
             os.rmdir(folder)
 
-    def set_aside(self, key: Key) -> None:
+    def set_aside(self, key: Key, cause: str) -> None:
         # What cannot be read need not be bad, and stays.
         with contextlib.suppress(OSError):
-            if not self._is_mended(key):
-                self._quarantine(self._layout.manifest(key))
+            if not self._is_mended(key, cause):
+                set_aside(self._layout, self._layout.manifest(key), key, cause)
 
-    def _is_mended(self, key: Key) -> bool:
+    def _is_mended(self, key: Key, cause: str) -> bool:
         """Whether somebody else has published it again meanwhile; damaged data are moved away."""
         path = self._layout.manifest(key)
         content = read(path)
@@ -398,16 +402,8 @@ class LocalStore:
             return False
         if manifest is None:
             return False
-        known = self._known_data(self._layout.group(manifest.output), manifest.output)
+        known = self._known_data(manifest.output, key, cause)
         return manifest.key == key.digest.hex and manifest.arrays == known
-
-    def _quarantine(self, path: str) -> None:
-        # Where we may not write, it stays, and every reader finds out for itself.
-        with contextlib.suppress(OSError):
-            refuse_links(self._layout.quarantine, self._layout.root)
-            os.makedirs(self._layout.quarantine, exist_ok=True)
-            name = f"{uuid.uuid4().hex}-{os.path.basename(path)}"
-            os.rename(path, f"{self._layout.quarantine}/{name}")
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
         for key in self.keys(analysis):

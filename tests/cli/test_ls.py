@@ -91,3 +91,23 @@ def test_nothing_is_an_empty_document(shell: Shell) -> None:
 
     assert shell("ls", "run", "--label=absent", "--json")[1] == "[]\n"
     assert "Nothing stored" in shell("ls", "run", "--label=absent")[1]
+
+
+def test_what_was_set_aside_is_listed_with_its_cause(shell: Shell) -> None:
+    shell.computed("mean")
+    assert shell("ls", "run", "--quarantined")[1].startswith("Nothing was set aside")
+    data = shell.a_file_of("data", "c.0")
+    data.write_bytes(bytes(data.stat().st_size))
+    shell.computed("mean")
+
+    data_aside, entry_aside = sorted(
+        shell.json("ls", "run", "--quarantined"), key=lambda one: len(one["path"])
+    )
+    _, out, _ = shell("ls", "run", "--quarantined")
+    for one in (data_aside, entry_aside):
+        assert one["key"].startswith("mean:") and one["when"]
+        assert "mean/c.0 has a damaged index" in one["cause"]
+        assert one["aside"] in out or one["aside"].rpartition("/")[2] in out
+    assert "2 set aside as corrupt." in out
+    assert shell("gc", "run", "--quarantined")[0] == 0
+    assert shell.json("ls", "run", "--quarantined") == []

@@ -163,12 +163,12 @@ class StoreContract:
 
     def test_a_sound_entry_is_never_set_aside(self, store: Store) -> None:
         store.publish(key(), publication())
-        store.set_aside(key())
+        store.set_aside(key(), "damaged")
 
         assert store.find(key()) is not None
 
     def test_setting_aside_what_is_not_there_does_nothing(self, store: Store) -> None:
-        store.set_aside(key())
+        store.set_aside(key(), "damaged")
 
         assert list(store.keys()) == []
 

@@ -104,7 +104,7 @@ def values(entry: Entry | None) -> Any:
 
 def quarantined(store: LocalStore) -> list[str]:
     folder = Path(Layout(store.location).quarantine)
-    return sorted(one.name for one in folder.iterdir()) if folder.exists() else []
+    return sorted(one.name for one in folder.glob("*-*"))
 
 
 def akin(kinship: str) -> Publication:
@@ -293,7 +293,7 @@ def test_damaged_data_are_corrupt_and_can_be_set_aside_and_published_again(
 
     with pytest.raises(CorruptArtifact):
         Artifact(store.find(key()) or entry).numpy()
-    store.set_aside(key())
+    store.set_aside(key(), "damaged")
     assert store.find(key()) is None
     assert len(quarantined(store)) == 2  # the manifest, and the data
     again = store.publish(key(), publication())
@@ -311,7 +311,7 @@ def test_a_damaged_manifest_is_none_or_corrupt_and_can_be_published_again(
     try:
         assert store.find(key()) is None
     except CorruptArtifact:
-        store.set_aside(key())
+        store.set_aside(key(), "damaged")
     assert store.find(key()) is None and list(store.manifests()) == []
     store.publish(key(), publication())
     assert values(store.find(key())).tolist() == VALUES.tolist()
@@ -364,7 +364,7 @@ def test_a_manifest_under_a_name_that_is_not_its_key_is_corrupt(
 
     with pytest.raises(CorruptArtifact, match="another key"):
         store.find(key("two"))
-    store.set_aside(key("two"))
+    store.set_aside(key("two"), "damaged")
     assert store.find(key("two")) is None
     assert values(store.find(key("one"))).tolist() == VALUES.tolist()
 
@@ -393,7 +393,7 @@ def test_a_manifest_cannot_point_out_of_its_store(
 
     with pytest.raises(CorruptArtifact, match="no output digest"):
         store.find(key())
-    store.set_aside(key())
+    store.set_aside(key(), "damaged")
     store.remove([key()])
     assert (tmp_path / "precious").is_dir() and Path(entry.directory).is_dir()
 
@@ -410,7 +410,7 @@ def test_setting_aside_where_nothing_can_be_written_leaves_the_entry_corrupt(
     with monkeypatch.context() as patch:
         patch.setattr(os, "makedirs", refuse)
         patch.setattr(os, "rename", refuse)
-        store.set_aside(key())
+        store.set_aside(key(), "damaged")
     with pytest.raises(CorruptArtifact):
         store.find(key())
 
@@ -587,7 +587,7 @@ def test_data_that_cannot_be_read_are_not_taken_for_damaged(
 
     with pytest.raises(OSError, match="Input/output"):
         store.publish(key("another"), publication())
-    store.set_aside(key())
+    store.set_aside(key(), "damaged")
 
     assert Path(entry.directory).is_dir() and manifest_of(store, key()).is_file()
     assert quarantined(store) == []
@@ -612,7 +612,7 @@ def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
 
     with pytest.raises(CorruptArtifact, match="cannot be read .Input/output"):
         store.find(key())
-    store.set_aside(key())
+    store.set_aside(key(), "damaged")
 
     assert manifest_of(store, key()).is_file() and quarantined(store) == []
     assert list(store.manifests()) == []

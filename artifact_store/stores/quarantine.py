@@ -1,0 +1,87 @@
+"""What was found corrupt, and why: out of every reader's way, and kept until somebody asks.
+
+damaged file or folder ──► quarantine/<number>-<its name>, and quarantine/<number>.json with a *Quarantined*
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import uuid
+from collections.abc import Iterator
+
+import msgspec
+
+from artifact_store.descriptors import read_file, refuse_links
+from artifact_store.errors import CorruptArtifact
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.manifests import as_json
+from artifact_store.staging import staged
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """One file or folder that was set aside.
+
+    Attributes
+    ----------
+    path
+        Where it was.
+    cause
+        What was wrong with it; empty if whoever set it aside did not say.
+    key
+        Of the entry that it was found by, as people write it.
+    when
+        In UTC.
+    aside
+        Where it is now.
+    """
+
+    path: str
+    cause: str
+    key: str
+    when: str
+    aside: str = ""
+
+
+def set_aside(layout: Layout, path: str, key: Key | None, cause: str) -> None:
+    """Move what is at `path` away; where we may not write it stays, and every reader finds out for himself."""
+    with contextlib.suppress(OSError):
+        refuse_links(layout.quarantine, layout.root)
+        os.makedirs(layout.quarantine, exist_ok=True)
+        number = uuid.uuid4().hex
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        note = Quarantined(path, cause, "" if key is None else str(key), now)
+        os.rename(path, f"{layout.quarantine}/{number}-{os.path.basename(path)}")
+        with staged(layout.staging) as stage:
+            stage.appear(as_json(note), f"{layout.quarantine}/{number}.json")
+
+
+def quarantined(layout: Layout) -> Iterator[Quarantined]:
+    """Everything that was set aside, the oldest first."""
+    with contextlib.suppress(FileNotFoundError):
+        refuse_links(layout.quarantine, layout.root)
+        found = [
+            _noted(layout, name)
+            for name in os.listdir(layout.quarantine)
+            if "-" in name
+        ]
+        yield from sorted(found, key=lambda one: one.when)
+
+
+def note_of(aside: str) -> str:
+    """Where it is noted why something is in quarantine."""
+    folder, _, name = aside.rpartition("/")
+    return f"{folder}/{name.partition('-')[0]}.json"
+
+
+def _noted(layout: Layout, name: str) -> Quarantined:
+    """What is known of something in quarantine: nothing but its name, if its note is not there."""
+    aside = f"{layout.quarantine}/{name}"
+    try:
+        content = read_file(note_of(aside))
+        note = msgspec.json.decode(content, type=Quarantined)
+    except (CorruptArtifact, OSError, msgspec.DecodeError):
+        note = Quarantined(name.partition("-")[2], "", "", "")
+    return msgspec.structs.replace(note, aside=aside)
