@@ -10,7 +10,9 @@ from artifact_store.checkpoints import Checkpoint
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.files import File
 from artifact_store.memoize import Analysis, analysis
+from artifact_store.modes import mode
 from artifact_store.runs import Run
+from artifact_store.stores.overlay import overlay
 
 if TYPE_CHECKING:
     from artifact_store.pipeline import AnalysisPipeline
@@ -30,6 +32,8 @@ __all__ = [
     "Run",
     "__version__",
     "analysis",
+    "mode",
+    "overlay",
 ]
 
 

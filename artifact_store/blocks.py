@@ -45,7 +45,7 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 def gathered(
-    name: str, made: Blocks, as_array: Callable[[Any], AnyArray], store: str
+    name: str, made: Blocks, as_array: Callable[[Any], AnyArray], store: str | None
 ) -> AnyArray:
     """The whole array, read-only, mapped from a file that nobody else sees.
 
@@ -54,7 +54,7 @@ def gathered(
     as_array
         Makes an array of one block.
     store
-        The directory on whose disk there is to be room for it.
+        The directory on whose disk there is to be room for it; if there is none, that for temporary files.
 
     Raises
     ------
@@ -108,11 +108,11 @@ def _pieces(
         raise BlocksDiffer(name, shape, f"The blocks end after {rows} rows.")
 
 
-def _folder_for(store: str) -> str | None:
+def _folder_for(store: str | None) -> str | None:
     """A folder on the disk of a store where files can be made."""
-    while not os.path.isdir(store):
+    while store and not os.path.isdir(store):
         store = os.path.dirname(store)
-    return store if os.access(store, os.W_OK) else None
+    return store if store and os.access(store, os.W_OK) else None
 
 
 @contextmanager

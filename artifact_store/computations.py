@@ -15,14 +15,19 @@ from typing import Any
 import msgspec
 
 from artifact_store.artifacts import Artifact
-from artifact_store.calls import Call, inputs_of, paths_of
+from artifact_store.calls import Call, home_of_arguments, inputs_of, paths_of
+from artifact_store.causes import causes_of_miss
 from artifact_store.closures.audit import audited, is_audited
 from artifact_store.closures.codes import nested
 from artifact_store.closures.reach import closure_of
+from artifact_store.declarations import Declaration
 from artifact_store.encoding import PLAIN
 from artifact_store.errors import (
     ArtifactStoreError,
+    ComputationRefused,
+    MissRefused,
     NotKept,
+    OnlyComputed,
     UndeclaredCall,
     Unstorable,
 )
@@ -38,6 +43,7 @@ from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
 from artifact_store.results import arrays_of, drained, returned
+from artifact_store.signatures import Signature
 from artifact_store.stores.base import Publication
 
 # The keys that the code running now is computing: a function may call itself with other ignored arguments.
@@ -59,12 +65,20 @@ def computing(call: Call) -> Iterator[None]:
     if call.key in _computing.get():
         yield
         return
-    with call.store.lease(call.key):
+    with _leased(call):
         token = _computing.set(_computing.get() | {call.key})
         try:
             yield
         finally:
             _computing.reset(token)
+
+
+def _leased(call: Call) -> AbstractContextManager[None]:
+    try:
+        return call.store.lease(call.key)
+    except ComputationRefused:
+        causes = tuple(one.what for one in causes_of_miss(call))
+        raise MissRefused(str(call), causes) from None
 
 
 @contextmanager
@@ -153,6 +167,26 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
     )
 
 
+def uncached(
+    function: Callable[..., Any],
+    declaration: Declaration,
+    signature: Signature,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """What a function returns, as if it had been kept; nothing is looked up, noted or written."""
+    name = declaration.name
+    note_aside(f"it called {name} with the store off")
+    arguments = signature.bind(args, kwargs)
+    home = home_of_arguments(arguments)
+    args, kwargs = signature.unbind(
+        {**arguments.params, **arguments.ignored, **arguments.inputs}
+    )
+    folder = None if home is None else str(home)
+    result = drained(name, function(*args, **kwargs), folder)
+    return returned(*arrays_of(name, result, declaration.dims))
+
+
 _KEEP = (
     "What code uses is part of its key, so the next call is another one. Return it, or have functools.cache "
     "remember it."
@@ -237,6 +271,10 @@ def noting(
     try:
         with unwatched():
             yield note
+    except OnlyComputed:
+        # Whoever called it goes on with what was computed; no step leads to what is not there.
+        recorder.untold = f"{analysis.__name__} is not written down in this mode"
+        raise
     except BaseException as error:
         # The function may catch it, and then depends on a failure that may not come again.
         recorder.fleeting = f"{analysis.__name__} failed in it with {error!r}"

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -15,6 +15,7 @@ from artifact_store.arraysets import Dims
 from artifact_store.closures.origins import fault_of_package
 from artifact_store.encoding import encode, is_plain
 from artifact_store.errors import BadDeclaration
+from artifact_store.modes import ModeName
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 
@@ -33,6 +34,7 @@ class Declaration(msgspec.Struct, frozen=True, dict=True):
     strict: bool | None = None
     store: Store | str | None = None
     durable: bool = False
+    mode: ModeName | None = None
     function: str = ""
 
     @cached_property
@@ -109,6 +111,11 @@ def declare(
                 f"was gives {one!r} a {type(value).__name__}",
                 "Give the number or string that it was.",
             )
+    if others["mode"] not in (None, *get_args(ModeName)):
+        choices = ", ".join(get_args(ModeName))
+        raise BadDeclaration(
+            named, f"mode is {others['mode']!r}", f"Choose one of {choices}."
+        )
     if others["codec"] not in ("raw", "zstd"):
         raise BadDeclaration(
             named, f"codec is {others['codec']!r}", "Choose 'raw' or 'zstd'."

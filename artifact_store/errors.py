@@ -620,6 +620,71 @@ class NotKept(StoreFailed):
         )
 
 
+class OnlyComputed(StoreFailed):
+    """A result was not kept, because its store is not to be written to; it is in `result`."""
+
+    def __init__(
+        self, call: str, location: str, result: object = None, key: object = None
+    ) -> None:
+        super().__init__(call, location, "", result, key)
+        self.args = (call, location)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} was computed but not stored, as {self.location} is not written to in this mode. Call the "
+            "function to get the arrays; for an artifact, which lies on disk, choose the mode rw."
+        )
+
+
+class ReadOnly(ArtifactStoreError, OSError):
+    """A store is not to be written to."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
+
+    def __str__(self) -> str:
+        return (
+            f"{self.location} is open for reading alone, because of the mode or as the shared part of an overlay. "
+            "Open it in the mode rw to change it."
+        )
+
+
+class ComputationRefused(ArtifactStoreError, LookupError):
+    """There is no entry, and the mode forbids to compute one."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"Nothing is stored under {self.key}, and the mode is require. Compute it in the mode rw."
+
+
+class MissRefused(ArtifactStoreError, LookupError):
+    """A call has no entry, and the mode forbids to compute one."""
+
+    def __init__(self, call: str, causes: tuple[str, ...]) -> None:
+        super().__init__(call, causes)
+        self.call, self.causes = call, causes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} is not stored: {'; '.join(self.causes)}. The mode is require, so it is not computed: run "
+            "it in the mode rw first, for instance by AnalysisPipeline or `artifact-store run`."
+        )
+
+
+class StoreOff(ArtifactStoreError, LookupError):
+    """A store was asked for where the mode is off."""
+
+    def __str__(self) -> str:
+        return (
+            "The mode is off, so there is no store to look into or to keep anything in. Call the function, which then "
+            "just runs, or choose another mode: by `mode(...)`, @analysis(mode=...) or ARTIFACT_STORE_MODE."
+        )
+
+
 class NotStored(UserWarning):
     """A result was returned but could not be kept."""
 

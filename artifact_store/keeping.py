@@ -6,7 +6,12 @@ from typing import Any
 
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call
-from artifact_store.errors import CorruptArtifact, StoreFailed
+from artifact_store.errors import (
+    CorruptArtifact,
+    OnlyComputed,
+    ReadOnly,
+    StoreFailed,
+)
 from artifact_store.events import Published, SetAside, emit, log
 from artifact_store.results import returned
 from artifact_store.stores.base import Entry, Publication
@@ -67,6 +72,10 @@ def publish(call: Call, publication: Publication) -> Entry:
     """Keep a result; if that fails, the error carries the result."""
     try:
         made = call.store.publish(publication.key or call.key, publication)
+    except ReadOnly as refused:
+        result = returned(publication.arrays, publication.single)
+        where = call.store.location
+        raise OnlyComputed(str(call), where, result, call.key) from refused
     except OSError as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(

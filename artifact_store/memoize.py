@@ -28,6 +28,7 @@ from artifact_store.computations import (
     note_aside,
     noting,
     recorder_of,
+    uncached,
 )
 from artifact_store.declarations import Declaration, declare
 from artifact_store.digests import Digest
@@ -36,11 +37,14 @@ from artifact_store.errors import (
     MethodRefused,
     NoStore,
     NotStored,
+    OnlyComputed,
     StoreFailed,
+    StoreOff,
 )
 from artifact_store.events import Hit, Miss, emit
 from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
 from artifact_store.keys import Key, key_of
+from artifact_store.modes import ModeName
 from artifact_store.params import encode_inputs, encode_params
 from artifact_store.recent import Recent
 from artifact_store.runs import Run
@@ -116,7 +120,15 @@ class Analysis(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function returns, as read-only numpy arrays; computed only if it is not stored."""
-        call = self.call(*args, **kwargs)
+        try:
+            call = self.call(*args, **kwargs)
+        except StoreOff:
+            return cast(
+                R,
+                uncached(
+                    self._function, self.declaration, self._signature, args, kwargs
+                ),
+            )
         try:
             artifact = self._told(call, self.materialize)
             try:
@@ -128,6 +140,8 @@ class Analysis(Generic[P, R]):
         except StoreFailed as failure:
             if failure.key != call.key:
                 raise  # Of an artifact that the function asked for.
+            if isinstance(failure, OnlyComputed):
+                return cast(R, failure.result)
             warnings.warn(str(failure), NotStored, stacklevel=2)
             return cast(R, failure.result)
 
@@ -151,7 +165,10 @@ class Analysis(Generic[P, R]):
 
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
         """The stored artifact, or `None`; never computes."""
-        call = self.call(*args, **kwargs)
+        try:
+            call = self.call(*args, **kwargs)
+        except StoreOff:
+            return None
         return self._told(call, stored)
 
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
@@ -200,7 +217,8 @@ class Analysis(Generic[P, R]):
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         arguments = self._signature.bind(args, kwargs)
-        store = chosen_store(self.declaration.store, home_of_arguments(arguments))
+        declared, home = self.declaration, home_of_arguments(arguments)
+        store = chosen_store(declared.store, home, declared.mode)
         if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
         whole, closures = self._whole()
@@ -327,6 +345,7 @@ def analysis(
     strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
+    mode: ModeName | None = None,
 ) -> Analysis[P, R]: ...
 @overload
 def analysis(
@@ -342,6 +361,7 @@ def analysis(
     strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
+    mode: ModeName | None = None,
 ) -> Callable[[Callable[P, R]], Analysis[P, R]]: ...
 def analysis(
     function: Callable[..., Any] | None = None,
@@ -358,6 +378,7 @@ def analysis(
     strict: bool | None = None,
     store: Store | str | None = None,
     durable: bool = False,
+    mode: ModeName | None = None,
 ) -> Any:
     """Keep the results of a pure function.
 
@@ -390,6 +411,9 @@ def analysis(
         A directory or a store. If not given: `ARTIFACT_STORE`, or the directory beside the first input.
     durable
         Whether to wait until a result is on disk (20 ms at 26 MB). Without it, a power cut may cost a recomputation.
+    mode
+        What calls may do with the store: `rw`, `ro`, `off`, `refresh` or `require`; see `mode`, which comes first. If
+        not given: `ARTIFACT_STORE_MODE`, or `rw`.
     """
 
     def decorate(plain: Callable[..., Any]) -> Analysis[..., Any]:
@@ -406,6 +430,7 @@ def analysis(
             strict=strict,
             store=store,
             durable=durable,
+            mode=mode,
         )
         return Analysis(plain, declaration)
 

@@ -12,6 +12,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from artifact_store.errors import (
 from artifact_store.events import Event, Published, listening
 from artifact_store.executors import each
 from artifact_store.memoize import Analysis
+from artifact_store.modes import MODE_VARIABLE, ModeName, chosen_mode, mode
 from artifact_store.offers import Chosen, chosen
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import bar
@@ -92,6 +94,7 @@ class _Unit:
     analyses: tuple[Analysis[..., Any], ...]
     closures: tuple[str, ...]
     store: str | None
+    modes: tuple[ModeName | None, str | None]
     caller: int
 
 
@@ -204,17 +207,18 @@ class AnalysisPipeline:
     def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
         wanted, run = chosen(analyses), self.run_of_checkpoints
         # Made absolute, for a worker that was started in another directory.
-        store = os.environ.get(STORE_VARIABLE) and os.path.abspath(
-            os.environ[STORE_VARIABLE]
-        )
+        stores = os.environ.get(STORE_VARIABLE, "").split(os.pathsep)
+        store = os.pathsep.join(os.path.abspath(one) for one in stores if one)
+        modes = chosen_mode(), os.environ.get(MODE_VARIABLE)
         along = tuple(one for one in wanted if not one.takes_run)
         of_run = tuple(one for one in wanted if one.takes_run)
         if along:
             closures = _closures(along)
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, closures, store, os.getpid())
+                yield _Unit(run, epoch, along, closures, store, modes, os.getpid())
         if of_run and epochs is None:
-            yield _Unit(run, None, of_run, _closures(of_run), store, os.getpid())
+            closures = _closures(of_run)
+            yield _Unit(run, None, of_run, closures, store, modes, os.getpid())
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
@@ -263,11 +267,20 @@ def _input_of(unit: _Unit) -> Any:
 
 def _work(unit: _Unit) -> list[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
-    if os.getpid() != unit.caller:
-        _set_store(unit.store)
-        if differing := _differing(unit):
-            error = WorkerDiffers(differing)
-            return [_failed(one, unit.epoch, error) for one in unit.analyses]
+    if os.getpid() == unit.caller:
+        return _attempt_all(unit)
+    # A worker may have been started before the caller set these, or unset them.
+    chosen, from_environment = unit.modes
+    _set(STORE_VARIABLE, unit.store)
+    _set(MODE_VARIABLE, from_environment)
+    if differing := _differing(unit):
+        error = WorkerDiffers(differing)
+        return [_failed(one, unit.epoch, error) for one in unit.analyses]
+    with mode(chosen) if chosen else nullcontext():
+        return _attempt_all(unit)
+
+
+def _attempt_all(unit: _Unit) -> list[Done]:
     published: dict[str, Published] = {}
 
     def note(event: Event) -> None:
@@ -290,12 +303,11 @@ def _differing(unit: _Unit) -> str:
     return ""
 
 
-def _set_store(store: str | None) -> None:
-    # A worker may have been started before the caller set it, or unset it.
-    if store:
-        os.environ[STORE_VARIABLE] = store
+def _set(variable: str, value: str | None) -> None:
+    if value:
+        os.environ[variable] = value
     else:
-        os.environ.pop(STORE_VARIABLE, None)
+        os.environ.pop(variable, None)
 
 
 def _attempt(

@@ -36,13 +36,13 @@ def arrays_of(analysis: str, result: Any, dims: Dims) -> tuple[ArraySet, bool]:
     return normalize(arrays, dims), single
 
 
-def drained(analysis: str, result: Any, store: str) -> Any:
+def drained(analysis: str, result: Any, store: str | None) -> Any:
     """The result, with arrays in place of what is still to be made block by block.
 
     Parameters
     ----------
     store
-        The directory on whose disk there is to be room for it.
+        The directory on whose disk there is to be room for it; if there is none, that for temporary files.
     """
 
     def whole(name: str, value: Any) -> Any:

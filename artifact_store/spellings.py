@@ -41,8 +41,9 @@ class Spelled(msgspec.Struct, frozen=True):
         for path, checkpoint in self.opened:
             if open_checkpoint(path) is not checkpoint:
                 return False
-        declared = self.call.declaration.store
-        return chosen_store(declared, self.home) is self.call.store
+        declared = self.call.declaration
+        store = chosen_store(declared.store, self.home, declared.mode)
+        return store is self.call.store
 
 
 def spelling_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Hashable | None:

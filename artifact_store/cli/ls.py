@@ -123,7 +123,11 @@ def _print_quarantined(arguments: argparse.Namespace, found: list[Quarantined]) 
         head = text((analysis or "?", "bold"), (f"  {digest[:8]}", "cyan"), f"  {made}")
         cause = near(one.cause) or "nobody noted why"
         out(head, text("  ", (cause, "red")), line("  ", (near(one.aside), "dim")))
-    out("", f"{len(found):,} set aside as corrupt.", command("remove them", "gc", arguments.run, "--quarantined"))
+    out(
+        "",
+        f"{len(found):,} set aside as corrupt.",
+        command("remove them", "gc", arguments.run, "--quarantined"),
+    )
 
 
 def _print_json(arguments: argparse.Namespace, store: Store) -> None:

@@ -74,6 +74,9 @@ class Store(DigestMemo, Protocol):
     def find(self, key: Key) -> Entry | None:
         """The entry under `key`, its data unchanged since they were known to be right; `CorruptArtifact` if not."""
 
+    def look(self, key: Key) -> Entry | None:
+        """As `find`, but without noting anything on disk."""
+
     def lease(self, key: Key) -> AbstractContextManager[None]:
         """The right to compute `key`, as soon as nobody else has it."""
 

@@ -113,7 +113,17 @@ class LocalStore:
         return f"LocalStore({self._layout.root!r})"
 
     def find(self, key: Key) -> Entry | None:
+        return self._seen.find(key) or self._sealed(key)
+
+    def look(self, key: Key) -> Entry | None:
         return self._seen.find(key) or self._read(key)
+
+    def _sealed(self, key: Key) -> Entry | None:
+        """The entry under a key; what had to be read to be known as right is noted, for the processes to come."""
+        entry = self._read(key)
+        if entry is not None and not is_sealed(entry.manifest.seal, entry.files):
+            self._seal(entry)
+        return entry
 
     def _read(self, key: Key) -> Entry | None:
         path = self._layout.manifest(key)
@@ -132,7 +142,7 @@ class LocalStore:
             )
         directory = self._layout.group(manifest.output)
         self._refuse_links(directory)
-        files = self._verify(key, manifest, directory, content)
+        files = self._verify(manifest, directory)
         entry = Entry(key, manifest, directory, files)
         self._seen.note(entry, path, status)
         return entry
@@ -141,9 +151,7 @@ class LocalStore:
         """Go no further if a folder of ours that leads to `path` is a link."""
         refuse_links(path.rpartition("/")[0], self._layout.root)
 
-    def _verify(
-        self, key: Key, manifest: Manifest, directory: str, content: bytes
-    ) -> Mapping[str, FileStat]:
+    def _verify(self, manifest: Manifest, directory: str) -> Mapping[str, FileStat]:
         """The stat of the data files, which are as they were published."""
         try:
             files = file_stats(directory, manifest.arrays)
@@ -164,14 +172,17 @@ class LocalStore:
                     directory, "holds other data than were published under its name"
                 )
             self._verified[manifest.output] = files
-        # For the processes to come. Where we may not write, each of them checks once.
+        return files
+
+    def _seal(self, entry: Entry) -> None:
+        """Note the stat under which data were found right. Where we may not write, each process checks once."""
+        path, seal = self._layout.manifest(entry.key), seal_of(entry.files, boot_id())
+        sealed = msgspec.structs.replace(entry.manifest, seal=seal)
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
-            sealed = msgspec.structs.replace(manifest, seal=seal_of(files, boot_id()))
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
             # two lines is still undone: microseconds, and what is undone is whole.
-            if read(self._layout.manifest(key)) == content:
-                stage.appear(render_manifest(sealed), self._layout.manifest(key))
-        return files
+            if self._manifest_or_none(entry.key) == entry.manifest:
+                stage.appear(render_manifest(sealed), path)
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         self._note_whether_new()

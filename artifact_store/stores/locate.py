@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from artifact_store.errors import MissingStore
+from artifact_store.errors import BadSetting, MissingStore
 from artifact_store.layout import (
     CHECKPOINTS,
     HIDDEN,
@@ -13,22 +13,44 @@ from artifact_store.layout import (
     home_of_group,
     home_of_run,
 )
+from artifact_store.modes import ModeName, seen_by_mode
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import open_store
+from artifact_store.stores.overlay import overlay
 
 STORE_VARIABLE = "ARTIFACT_STORE"
 
 
-def chosen_store(declared: Store | str | None, home: Path | None) -> Store | None:
-    """The store of a call whose first input has its artifacts at `home`; `None` if nothing says which."""
+def chosen_store(
+    declared: Store | str | None, home: Path | None, mode: ModeName | None = None
+) -> Store | None:
+    """The store of a call whose first input has its artifacts at `home`; `None` if nothing says which.
+
+    Parameters
+    ----------
+    mode
+        As declared; `modes.py` says what else decides.
+
+    Raises
+    ------
+    StoreOff
+        The mode is off.
+    """
+    return seen_by_mode(_store_meant(declared, home), mode)
+
+
+def _store_meant(declared: Store | str | None, home: Path | None) -> Store | None:
     chosen = declared or os.environ.get(STORE_VARIABLE)
     if not chosen:
         return None if home is None else open_store(str(home))
-    return (
-        open_store(os.path.abspath(chosen))
-        if isinstance(chosen, str | os.PathLike)
-        else chosen
-    )
+    if not isinstance(chosen, str | os.PathLike):
+        return chosen
+    # As of PATH: one directory, or a private one and those that lie below it.
+    private, *shared = named = os.fspath(chosen).split(os.pathsep)
+    if not all(named):
+        advice = "Name directories, with the private one first."
+        raise BadSetting(STORE_VARIABLE, str(chosen), "a name is empty", advice)
+    return overlay(private, *shared) if shared else open_store(os.path.abspath(private))
 
 
 def store_at(path: Path) -> Store:
@@ -40,7 +62,7 @@ def store_at(path: Path) -> Store:
         Nothing was ever kept there.
     """
     home = _home_within(path)
-    store = chosen_store(None if home is None else str(home), _home_beside(path))
+    store = _store_meant(None if home is None else str(home), _home_beside(path))
     if store is None or not os.path.isdir(os.path.join(store.location, HIDDEN)):
         where = path.absolute() if store is None else Path(store.location)
         raise MissingStore(

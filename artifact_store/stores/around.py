@@ -1,0 +1,152 @@
+"""Stores around another one: each does what that does, but for what it is named after.
+
+ReadOnlyStore     serves what is there, and writes nothing
+RefreshingStore   has at first nothing of what is there, and keeps what is new
+RequiringStore    gives nobody the right to compute
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from artifact_store.digests import Digest
+from artifact_store.errors import ComputationRefused, ReadOnly
+from artifact_store.files import Signatures
+from artifact_store.keys import Key
+from artifact_store.manifests import Manifest
+from artifact_store.reads import Step
+from artifact_store.stores.base import Entry, Publication, Store
+
+
+class StoreAround:
+    """Does whatever another store does."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+
+    @property
+    def location(self) -> str:
+        return self._inner.location
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r})"
+
+    def find(self, key: Key) -> Entry | None:
+        return self._inner.find(key)
+
+    def look(self, key: Key) -> Entry | None:
+        return self._inner.look(key)
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        return self._inner.lease(key)
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        return self._inner.publish(key, publication)
+
+    def steps(self, node: Digest) -> Sequence[Step]:
+        return self._inner.steps(node)
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        self._inner.adopt(entry, label, kinship)
+
+    def label(self, entry: Entry, label: str, kinship: str) -> None:
+        self._inner.label(entry, label, kinship)
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        return self._inner.remove(keys)
+
+    def set_aside(self, key: Key, cause: str) -> None:
+        self._inner.set_aside(key, cause)
+
+    def keys(self, analysis: str | None = None) -> Iterator[Key]:
+        return self._inner.keys(analysis)
+
+    def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
+        return self._inner.manifests(analysis)
+
+    def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
+        return self._inner.kin(key, kinship)
+
+    def detail(self, kind: str, digest: str) -> Any:
+        return self._inner.detail(kind, digest)
+
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        self._inner.keep(kind, digest, detail)
+
+    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
+        return self._inner.recall(signature)
+
+    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        self._inner.remember(signature, digests)
+
+
+class ReadOnlyStore(StoreAround):
+    """Serves what another store holds and writes nothing there: no seal, no memo, no door, no lock.
+
+    What has to be changed on purpose raises `ReadOnly`; notes that save work are not made.
+    """
+
+    def find(self, key: Key) -> Entry | None:
+        return self._inner.look(key)
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        raise ReadOnly(self.location)
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        raise ReadOnly(self.location)
+
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        raise ReadOnly(self.location)
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        pass
+
+    def label(self, entry: Entry, label: str, kinship: str) -> None:
+        pass
+
+    def set_aside(self, key: Key, cause: str) -> None:
+        pass
+
+    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        pass
+
+
+class RefreshingStore(StoreAround):
+    """What another store holds counts as missing, until it is published again through this one."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self._fresh: set[Key] = set()
+
+    def find(self, key: Key) -> Entry | None:
+        return self._inner.find(key) if key in self._fresh else None
+
+    def look(self, key: Key) -> Entry | None:
+        return self._inner.look(key) if key in self._fresh else None
+
+    def steps(self, node: Digest) -> Sequence[Step]:
+        return ()
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        entry = self._inner.publish(key, publication)
+        self._fresh.add(key)
+        return entry
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        self._inner.adopt(entry, label, kinship)
+        self._fresh.add(entry.key)
+
+
+class RequiringStore(StoreAround):
+    """Serves and notes as another store does, and gives nobody the right to compute."""
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        raise ComputationRefused(str(key))
+
+
+Around = Callable[[Store], Store]

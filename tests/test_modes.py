@@ -1,0 +1,347 @@
+"""Modes: what a call may do with its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import RunDirectory, WriteCheckpoint, WriteModule
+from joblib.externals.loky import get_reusable_executor
+
+from artifact_store import AnalysisPipeline, Checkpoint, analysis, mode
+from artifact_store.errors import (
+    BadDeclaration,
+    BadSetting,
+    MissRefused,
+    OnlyComputed,
+    PipelineFailed,
+    StoreFailed,
+    StoreOff,
+)
+
+MODES = ("rw", "ro", "off", "refresh", "require")
+
+LOG: list[str] = []
+
+
+def log(name: str) -> None:
+    LOG.append(name)
+
+
+@analysis(ignore=("note",))
+def doubled(checkpoint: Checkpoint, note: Any = log) -> Any:
+    note("doubled")
+    return {"w": checkpoint["w"] * 2}
+
+
+@analysis(ignore=("note",))
+def summed(checkpoint: Checkpoint, note: Any = log) -> Any:
+    note("summed")
+    return doubled(checkpoint)["w"].sum()
+
+
+@analysis(mode="off")
+def never_kept(checkpoint: Checkpoint) -> Any:
+    return [checkpoint["w"][0, 1], np.float32(2)]
+
+
+@analysis
+def above_unkept(checkpoint: Checkpoint) -> Any:
+    return never_kept(checkpoint) * 2
+
+
+@pytest.fixture(autouse=True)
+def empty_log() -> Iterator[None]:
+    LOG.clear()
+    yield
+    LOG.clear()
+
+
+@pytest.fixture
+def new_workers() -> Iterator[None]:
+    """Workers that find the modules of this test."""
+    get_reusable_executor().shutdown(wait=True)
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Everything below a folder, and when it was written last."""
+    stats = {str(path): path.lstat() for path in [root, *root.rglob("*")]}
+    return {
+        path: (one.st_mtime_ns, one.st_ctime_ns, one.st_size)
+        for path, one in stats.items()
+    }
+
+
+def store_of(checkpoint: Path) -> Path:
+    return checkpoint.parents[1] / "artifacts"
+
+
+def test_in_ro_hits_are_served_and_misses_computed_and_nothing_is_written(
+    checkpoint: Path, write_checkpoint: WriteCheckpoint, settled: None
+) -> None:
+    other = write_checkpoint(
+        "run/checkpoints/checkpoint_epoch_01000.safetensors", w=np.ones((2, 3))
+    )
+    doubled(Checkpoint(checkpoint))
+    before = tree(checkpoint.parents[1])
+    LOG.clear()
+
+    with mode("ro"):
+        assert doubled(Checkpoint(checkpoint))["w"].sum() == 30 and LOG == []
+        assert doubled(Checkpoint(other))["w"].sum() == 12
+        assert summed(Checkpoint(checkpoint)) == 30
+        assert summed(Checkpoint(other)) == 12
+        assert doubled.find(Checkpoint(checkpoint)) is not None
+        assert summed.find(Checkpoint(checkpoint)) is None
+    assert LOG == ["doubled", "summed", "summed", "doubled"]
+    assert tree(checkpoint.parents[1]) == before
+
+
+def test_in_ro_no_store_is_made(checkpoint: Path) -> None:
+    with mode("ro"):
+        assert summed(Checkpoint(checkpoint)) == 30
+    assert not store_of(checkpoint).exists()
+
+
+def test_in_ro_what_is_corrupt_is_computed_and_left_where_it_is(
+    checkpoint: Path, settled: None
+) -> None:
+    data = doubled.artifact(Checkpoint(checkpoint)).path / "w/c.0.0"
+    data.write_bytes(bytes(data.stat().st_size))
+    before = tree(checkpoint.parents[1])
+
+    with mode("ro"):
+        for _ in range(2):
+            assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+    assert tree(checkpoint.parents[1]) == before
+
+
+def test_in_ro_there_is_no_artifact_of_a_miss_and_the_error_has_the_result(
+    checkpoint: Path,
+) -> None:
+    with mode("ro"), pytest.raises(OnlyComputed, match="mode") as caught:
+        doubled.artifact(Checkpoint(checkpoint))
+    assert caught.value.result["w"].sum() == 30  # type: ignore[index]
+    with mode("ro"), pytest.raises(StoreFailed):
+        doubled.recompute(Checkpoint(checkpoint))
+
+
+def test_with_the_store_off_the_function_just_runs_and_needs_none(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    with mode("off"):
+        found = doubled(Checkpoint(checkpoint))["w"]
+        assert found.sum() == 30 and not found.flags.writeable
+        assert summed(Checkpoint(checkpoint)).shape == ()
+        assert doubled(str(checkpoint))["w"].sum() == 30  # type: ignore[arg-type]
+        assert doubled.find(Checkpoint(checkpoint)) is None
+        for ask in (doubled.artifact, doubled.recompute, doubled.key, doubled.explain):
+            with pytest.raises(StoreOff, match="off"):
+                ask(Checkpoint(checkpoint))
+    assert not store_of(checkpoint).exists()
+
+
+def test_with_the_store_off_what_has_no_key_can_be_called(
+    checkpoint: Path, write_module: WriteModule
+) -> None:
+    module = write_module(
+        "unresolved",
+        "from artifact_store import analysis\n\n\n@analysis\n"
+        "def f(x, how):\n    return eval('x') + globals()[how]()\n\n\ndef two():\n    return 2\n",
+    )
+    with mode("off"):
+        assert module.f(1, "two") == 3
+        with pytest.raises(TypeError):
+            module.f(1)
+
+
+def test_what_calls_an_analysis_without_store_depends_on_its_code(
+    checkpoint: Path, write_module: WriteModule, settled: None
+) -> None:
+    body = (
+        "from artifact_store import Checkpoint, analysis\n\n\n"
+        "@analysis(mode='off')\ndef below(checkpoint: Checkpoint):\n    return checkpoint['w'] * 2\n\n\n"
+        "@analysis\ndef above(checkpoint: Checkpoint):\n    return below(checkpoint).sum()\n"
+    )
+    assert write_module("offed", body).above(checkpoint) == 30
+    edited: ModuleType = write_module("offed", body.replace("* 2", "* 3"))
+    assert edited.above(checkpoint) == 45
+
+
+def test_a_refreshed_entry_is_replaced_once(checkpoint: Path, settled: None) -> None:
+    summed(Checkpoint(checkpoint))
+    made = doubled.artifact(Checkpoint(checkpoint)).provenance.created
+    LOG.clear()
+
+    for _ in range(2):
+        with mode("refresh"):
+            assert doubled.find(Checkpoint(checkpoint)) is None
+            for _ in range(2):
+                assert summed(Checkpoint(checkpoint)) == 30
+                assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+    assert LOG == ["summed", "doubled"] * 2
+    again = doubled.find(Checkpoint(checkpoint))
+    assert again is not None and again.provenance.created > made
+
+
+def test_where_results_are_required_a_miss_says_why_and_computes_nothing(
+    checkpoint: Path, write_checkpoint: WriteCheckpoint, settled: None
+) -> None:
+    with mode("require"), pytest.raises(MissRefused, match="never computed") as missed:
+        summed(Checkpoint(checkpoint))
+    assert "summed(checkpoint_epoch_00500" in str(missed.value)
+    doubled(Checkpoint(checkpoint))
+    LOG.clear()
+
+    with mode("require"):
+        assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+        assert doubled.find(Checkpoint(checkpoint)) is not None
+        for ask in (summed, summed.artifact, summed.recompute, doubled.recompute):
+            with pytest.raises(MissRefused):
+                ask(Checkpoint(checkpoint))
+    assert LOG == []
+
+
+def test_where_results_are_required_a_corrupt_one_is_named(
+    checkpoint: Path, settled: None
+) -> None:
+    data = doubled.artifact(Checkpoint(checkpoint)).path / "w/c.0.0"
+    data.write_bytes(bytes(data.stat().st_size))
+
+    with mode("require"), pytest.raises(MissRefused, match="corrupt"):
+        doubled(Checkpoint(checkpoint))
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_the_block_comes_before_the_decorator_and_that_before_the_environment(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, settled: None, name: str
+) -> None:
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "require")
+    with pytest.raises(MissRefused):
+        doubled(Checkpoint(checkpoint))
+    assert never_kept(Checkpoint(checkpoint)).tolist() == [1, 2]
+    with mode("rw"):
+        assert never_kept.artifact(Checkpoint(checkpoint)).numpy().tolist() == [1, 2]
+    with mode("ro"):
+        assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+        with mode(name):  # type: ignore[arg-type]
+            if name == "require":
+                with pytest.raises(MissRefused):
+                    doubled(Checkpoint(checkpoint))
+            else:
+                assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+    is_kept = name in ("rw", "refresh")
+    with mode("rw"):
+        assert (doubled.find(Checkpoint(checkpoint)) is not None) == is_kept
+
+
+def test_a_mode_from_the_environment_counts_from_call_to_call(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, settled: None
+) -> None:
+    def call() -> Any:
+        return doubled(str(checkpoint))["w"].sum()  # type: ignore[arg-type]
+
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "ro")
+    assert [call(), call()] == [30, 30] and len(LOG) == 2
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "rw")
+    assert [call(), call()] == [30, 30] and len(LOG) == 3
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "off")
+    assert call() == 30 and len(LOG) == 4
+    monkeypatch.delenv("ARTIFACT_STORE_MODE")
+    assert call() == 30 and len(LOG) == 4
+
+
+def test_there_are_five_modes(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadSetting, match="rw, ro, off, refresh, require"):
+        with mode("readonly"):  # type: ignore[arg-type]
+            pass
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "r")
+    with pytest.raises(BadSetting, match="ARTIFACT_STORE_MODE='r'"):
+        doubled(Checkpoint(checkpoint))
+    with pytest.raises(BadDeclaration, match="mode is 'no'"):
+        analysis(mode="no")(doubled.__wrapped__)  # type: ignore[call-overload]
+
+
+PIPED = """
+import os
+
+from artifact_store import Checkpoint, analysis
+
+
+@analysis(ignore=("log",))
+def first(checkpoint: Checkpoint, log: str = os.environ["MODES_LOG"]):
+    with open(log, "a") as file:
+        file.write("first\\n")
+    return checkpoint["w"] * 2
+
+
+@analysis
+def second(checkpoint: Checkpoint):
+    return first(checkpoint).sum()
+"""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("by", ["block", "environment"])
+def test_a_mode_travels_to_the_workers_of_a_pipeline(
+    run_directory: RunDirectory,
+    write_module: WriteModule,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    new_workers: None,
+    n_jobs: int,
+    by: str,
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("MODES_LOG", str(log))
+    monkeypatch.setenv("ARTIFACT_STORE_STRICT", "0")
+    module = write_module(f"piped_{by}_{n_jobs}", PIPED)
+    pipeline = AnalysisPipeline(str(run_directory()))
+
+    def run(name: str) -> Callable[[], Any]:
+        def go() -> Any:
+            if by == "environment":
+                monkeypatch.setenv("ARTIFACT_STORE_MODE", name)
+                try:
+                    return pipeline.run([module.first, module.second], n_jobs=n_jobs)
+                finally:
+                    monkeypatch.delenv("ARTIFACT_STORE_MODE")
+            with mode(name):  # type: ignore[arg-type]
+                return pipeline.run([module.first, module.second], n_jobs=n_jobs)
+
+        return go
+
+    with pytest.raises(PipelineFailed, match="MissRefused"):
+        run("require")()
+    assert not log.exists()
+    run("rw")()
+    assert log.read_text().count("first") == 3
+    assert run("require")().count("hit") == 6
+    assert run("refresh")().count("computed") == 6
+    assert log.read_text().count("first") == 6
+
+
+def test_threads_of_one_block_refresh_a_key_once(
+    checkpoint: Path, settled: None
+) -> None:
+    import contextvars
+
+    doubled(Checkpoint(checkpoint))
+    LOG.clear()
+    with mode("refresh"), ThreadPoolExecutor(8) as pool:
+        contexts = [contextvars.copy_context() for _ in range(8)]
+        calls = [
+            pool.submit(one.run, lambda: doubled(Checkpoint(checkpoint))["w"].sum())
+            for one in contexts
+        ]
+        assert {call.result() for call in calls} == {30}
+    assert LOG == ["doubled"]
