@@ -678,6 +678,9 @@ class MissRefused(ArtifactStoreError, LookupError):
 class StoreOff(ArtifactStoreError, LookupError):
     """A store was asked for where the mode is off."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def __str__(self) -> str:
         return (
             "The mode is off, so there is no store to look into or to keep anything in. Call the function, which then "

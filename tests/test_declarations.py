@@ -22,6 +22,7 @@ OTHERS: dict[str, Any] = {
     "strict": None,
     "store": None,
     "durable": False,
+    "mode": None,
 }
 
 
