@@ -44,10 +44,10 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True):
 GUARDED: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_file(path: str) -> int:
+def open_file(path: str, flags: int = 0) -> int:
     """A descriptor of a regular file to read from, which the caller closes; `CorruptArtifact` of anything else."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | GUARDED)
+        descriptor = os.open(path, os.O_RDONLY | GUARDED | flags)
     except (FileNotFoundError, NotADirectoryError):
         raise CorruptArtifact(path, "is missing") from None
     except OSError as error:
@@ -58,6 +58,14 @@ def open_file(path: str) -> int:
         return descriptor
     os.close(descriptor)
     raise CorruptArtifact(path, "is no regular file")
+
+
+def open_unnoted(path: str) -> int:
+    """As `open_file`, but the file does not count as used, where its owner asks or who may do anything."""
+    try:
+        return open_file(path, os.O_NOATIME)
+    except PermissionError:
+        return open_file(path)
 
 
 def check_folder(path: str) -> None:

@@ -45,13 +45,14 @@ class Blessing(msgspec.Struct, frozen=True):
 def bless(store: Store, analysis: str, was: str, now: str, note: str = "") -> Blessing:
     """State that closure `now` of an analysis gives the same results as `was`."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    blessing = Blessing(analysis, was, now, note, _who(), created)
+    blessing = Blessing(analysis, was, now, note, user_name(), created)
     others = [one for one in blessings(store, analysis) if one.name != blessing.name]
     _keep(store, analysis, [*others, blessing])
     return blessing
 
 
-def _who() -> str:
+def user_name() -> str:
+    """Who states something."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -872,6 +872,34 @@ class NoSuchEntry(ArtifactStoreError, LookupError):
         )
 
 
+class NotPinned(ArtifactStoreError, LookupError):
+    """What is to be let go is not pinned."""
+
+    def __init__(self, wanted: str, location: str) -> None:
+        super().__init__(wanted, location)
+        self.wanted, self.location = wanted, location
+
+    def __str__(self) -> str:
+        return (
+            f"Nothing that is pinned in {self.location} goes by {self.wanted!r}. `artifact-store pin` lists what is: "
+            "name it as ANALYSIS@LABEL, or by the beginning of its key."
+        )
+
+
+class NoSuchAnalysis(ArtifactStoreError, LookupError):
+    """A store has no entry of an analysis of this name."""
+
+    def __init__(self, name: str, location: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, location, known)
+        self.name, self.location, self.known = name, location, known
+
+    def __str__(self) -> str:
+        there = ", ".join(self.known) or "none"
+        return (
+            f"{self.location} has no entry of {self.name!r}. Its analyses are: {there}."
+        )
+
+
 class AmbiguousEntry(ArtifactStoreError, LookupError):
     """Several entries go by what was asked for."""
 

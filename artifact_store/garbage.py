@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -21,7 +20,7 @@ from artifact_store.equivalence import blessings
 from artifact_store.errors import CorruptArtifact
 from artifact_store.layout import Layout
 from artifact_store.listing import Unread, briefs
-from artifact_store.staging import UNLOCKED_SECONDS, Stage, staged
+from artifact_store.staging import UNLOCKED_SECONDS, Stage, staged, storage_time, take
 from artifact_store.stores.base import Store
 from artifact_store.stores.quarantine import note_of
 from artifact_store.stores.quarantine import quarantined as listed
@@ -74,13 +73,15 @@ def unneeded(
     UnknownFormat, CorruptArtifact
         A manifest that cannot be read now may name anything.
     """
-    layout, old = Layout(store.location), time.time() - GRACE_SECONDS
+    layout = Layout(store.location)
+    now = storage_time(layout.staging)
+    old = now - GRACE_SECONDS
     named = _named(store, layout, advance)
     data = list(_data(layout, named, old))
     gone = {os.path.basename(one.path) for one in data}
     doors = _doors(layout, named, gone, advance)
     records = _records(layout, named, old)
-    return [*data, *records, *doors, *_stages(layout)]
+    return [*data, *records, *doors, *_stages(layout, now)]
 
 
 def quarantined(store: Store) -> list[Garbage]:
@@ -149,8 +150,8 @@ def _is_shut(door: str, layout: Layout, named: _Named, gone: set[str]) -> bool:
     return False
 
 
-def _stages(layout: Layout) -> Iterator[Garbage]:
-    old = time.time() - UNLOCKED_SECONDS
+def _stages(layout: Layout, now: float) -> Iterator[Garbage]:
+    old = now - UNLOCKED_SECONDS
     for stage in _scanned(layout.staging, layout):
         if _is_older(stage.path, old) and not _is_held(stage.path):
             yield Garbage("stage", stage.path, _nbytes(stage.path))
@@ -162,7 +163,8 @@ def removed(
     advance: Advance = lambda count, note: None,
 ) -> list[Garbage]:
     """Remove what is found unneeded and still is; what was removed."""
-    layout, old, gone = Layout(store.location), time.time() - GRACE_SECONDS, []
+    layout, gone = Layout(store.location), []
+    old = storage_time(layout.staging) - GRACE_SECONDS
     for one in found:
         with staged(layout.staging) as stage:
             gone += [one] if _remove(one, stage, old) else []
@@ -174,7 +176,8 @@ def _remove(one: Garbage, stage: Stage, old: float) -> bool:
     with contextlib.suppress(FileNotFoundError, BlockingIOError):
         match one.kind:
             case "data" | "record":
-                return _take_if_old(one.path, stage, old)
+                then = os.lstat(one.path)
+                return then.st_mtime < old and take(one.path, stage, then.st_mtime_ns)
             case "door":
                 os.unlink(one.path)
             case "stage":
@@ -187,24 +190,9 @@ def _remove(one: Garbage, stage: Stage, old: float) -> bool:
     return False
 
 
-def _take(path: str, stage: Stage) -> str:
+def _take(path: str, stage: Stage) -> None:
     """Rename it, so that nobody ever finds half of it; the stage takes it along."""
-    aside = stage.name()
-    os.rename(path, aside)
-    return aside
-
-
-def _take_if_old(path: str, stage: Stage, old: float) -> bool:
-    """Take it, unless somebody is about to name it again, who touches it first."""
-    if not _is_older(path, old):
-        return False
-    aside = _take(path, stage)
-    if _is_older(aside, old):
-        return True
-    # Touched between the two. If it has been written again by now, that is as good.
-    with contextlib.suppress(OSError):
-        os.rename(aside, path)
-    return False
+    os.rename(path, stage.name())
 
 
 def _is_held(stage: str) -> bool:

@@ -6,6 +6,8 @@ artifacts/
   .store/data/3f/3f9a…/                        zarr groups, by output digest
   .store/records/<kind>/<digest>.json          what it notes beside, see stores/records.py
   .store/lock         of which each key that is computed has a byte locked
+  .store/pins/<digest>.json                    entries that are to stay
+  .store/config.toml                           what its users set for it
   .store/staging  quarantine
 """
 
@@ -84,6 +86,19 @@ class Layout(msgspec.Struct, frozen=True):
     def group(self, output: str) -> str:
         """The zarr group with this output digest."""
         return f"{self.root}/{HIDDEN}/data/{output[:2]}/{output}"
+
+    @property
+    def config(self) -> str:
+        """What its users set for the store."""
+        return f"{self.root}/{HIDDEN}/config.toml"
+
+    @property
+    def pins(self) -> str:
+        return f"{self.root}/{HIDDEN}/pins"
+
+    def pin(self, key: Key) -> str:
+        """The statement that an entry is to stay."""
+        return f"{self.pins}/{key.digest.hex}.json"
 
     @property
     def lock(self) -> str:

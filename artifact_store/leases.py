@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from artifact_store.descriptors import open_made
+from artifact_store.descriptors import GUARDED, open_made
 
 # `struct flock` of Linux on 64 bits: type, whence, start, length, and a process, which is none for these locks.
 _FLOCK: Final = struct.Struct("hhqqi4x")
@@ -38,6 +38,27 @@ def leased(path: str, place: int) -> Iterator[None]:
         # A forked child shares the lock and may outlive us, so closing would not be enough.
         _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, place)
         os.close(descriptor)
+
+
+def is_leased(path: str, place: int) -> bool:
+    """Whether somebody holds the lease at `place`, on this host or, where a file system tells, on another."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | GUARDED)
+    except OSError:
+        return False
+    try:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def place_of(digest: str) -> int:
+    """The place of the lease of a key: the beginning of a digest is as good as random, so no two keys ever meet."""
+    return int(digest[:15], 16)
 
 
 def _acquire_if_possible(path: str, place: int) -> int | None:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from artifact_store.descriptors import open_file, refuse_links
+from artifact_store.descriptors import open_unnoted, refuse_links
 from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
@@ -61,6 +61,7 @@ class BriefProvenance(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[BriefInput, ...]
     environment: str
     created: str
+    seconds: float
 
 
 class Brief(msgspec.Struct, frozen=True, gc=False):
@@ -160,7 +161,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _brief(path: str) -> Brief:
-    content = _read(path)
+    content = read_unnoted(path)
     try:
         brief = _BRIEFS.decode(content)
     except msgspec.DecodeError as error:
@@ -173,9 +174,10 @@ def _brief(path: str) -> Brief:
     return brief
 
 
-def _read(path: str) -> bytes:
+def read_unnoted(path: str) -> bytes:
+    """A manifest as it is on disk, which does not count as a use of its entry."""
     try:
-        descriptor = open_file(path)
+        descriptor = open_unnoted(path)
         try:
             content = os.read(descriptor, _BLOCK)
             while len(content) % _BLOCK == 0 and (more := os.read(descriptor, _BLOCK)):

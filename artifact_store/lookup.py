@@ -16,7 +16,7 @@ from artifact_store.errors import (
 )
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.listing import Brief, briefs, listed_keys
+from artifact_store.listing import Brief, briefs, listed_keys, read_unnoted
 from artifact_store.manifests import Manifest, parse_manifest
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import group_at
@@ -108,7 +108,7 @@ def read_manifest(store: Store, key: Key) -> Manifest:
     """
     path = Layout(store.location).manifest(key)
     try:
-        manifest = parse_manifest(Path(path).read_bytes(), path)
+        manifest = parse_manifest(read_unnoted(path), path)
     except OSError as error:
         raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
     if key_of(manifest) != key:

@@ -31,6 +31,10 @@ UNLOCKED_SECONDS: Final = 60.0
 # How many folders, each with a descriptor, a process keeps while it writes to none of them.
 _FOLDERS: Final = 32
 
+# File systems stamp in steps: of milliseconds on local disks, of up to two seconds elsewhere.
+_TICK_SECONDS: Final = 0.004
+_TICKS: Final = 500
+
 _numbers = itertools.count()
 
 
@@ -172,17 +176,73 @@ def touched(path: str) -> bool:
     return True
 
 
+def take(path: str, stage: Stage, touched_last: int) -> bool:
+    """Rename a file or folder into a stage, which takes it along: nobody ever finds half of it. Whether it went.
+
+    Parameters
+    ----------
+    touched_last
+        Its time of modification when it was found superfluous. With another one it stays: somebody is about to name
+        it, who touches it first and looks afterwards whether it still is there.
+    """
+    aside = stage.name()
+    try:
+        if os.lstat(path).st_mtime_ns != touched_last:
+            return False
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return False
+    if os.lstat(aside).st_mtime_ns == touched_last:
+        return True
+    # Touched between the two. If it has been written again by now, that is as good.
+    with contextlib.suppress(OSError):
+        os.rename(aside, path)
+    return False
+
+
+def wait_past(staging: str, stamp_ns: int) -> None:
+    """Wait until files are stamped with a later time: milliseconds, if it was this very moment."""
+    tries = 0
+    while storage_time_ns(staging) <= stamp_ns and tries < _TICKS:
+        tries += 1
+        time.sleep(_TICK_SECONDS)
+
+
+def storage_time(staging: str) -> float:
+    """What time it is by the clock that stamps files, in seconds."""
+    return storage_time_ns(staging) / 1e9
+
+
+def storage_time_ns(staging: str) -> int:
+    """The same in nanoseconds; by the clock of this host where nothing can be written.
+
+    The clock of a server may be hours away from ours, and ours may be set back.
+    """
+    try:
+        os.makedirs(staging, exist_ok=True)
+        # A file without a name, of which nothing can be left.
+        descriptor = os.open(staging, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return time.time_ns()
+    try:
+        return os.fstat(descriptor).st_mtime_ns
+    finally:
+        os.close(descriptor)
+
+
 def sweep(staging: str) -> None:
     """Remove what processes left that died."""
     refuse_links(staging, os.path.dirname(os.path.dirname(staging)))
     with contextlib.suppress(OSError):
-        for folder in os.listdir(staging):
+        folders = os.listdir(staging)
+        old = storage_time(staging) - UNLOCKED_SECONDS if folders else 0.0
+        for folder in folders:
             with contextlib.suppress(OSError):
-                _sweep_one(f"{staging}/{folder}")
+                _sweep_one(f"{staging}/{folder}", old)
 
 
-def _sweep_one(folder: str) -> None:
-    if time.time() - os.lstat(folder).st_mtime < UNLOCKED_SECONDS:
+def _sweep_one(folder: str, old: float) -> None:
+    if os.lstat(folder).st_mtime > old:
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | GUARDED)
     try:

@@ -32,7 +32,10 @@ _VERBS: Final[Mapping[str, str]] = {
     "verify": "check every byte of what is stored; changes nothing",
     "du": "say what is stored weighs, by analysis",
     "rm": "remove what is stored, after saying what",
-    "gc": "remove what nothing needs",
+    "pin": "have an entry stay, whatever a budget says; list what is pinned",
+    "unpin": "let an entry go again",
+    "gc": "remove what nothing needs, and keep within a budget",
+    "doctor": "say what this file system can do, and what is set where",
 }
 
 ERROR: Final = 2

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from artifact_store.cli.arguments import (
     add_place,
@@ -25,14 +25,20 @@ from artifact_store.cli.printing import (
     table,
 )
 from artifact_store.equivalence import as_good
+from artifact_store.errors import NoSuchAnalysis
+from artifact_store.eviction import used_last
 from artifact_store.keys import Key
 from artifact_store.layout import Layout, home_of_run, key_of_manifest
-from artifact_store.listing import Brief, briefs
+from artifact_store.listing import Brief, briefs, listed_analyses
 from artifact_store.offers import analysis_named, offered
+from artifact_store.pins import pins
 from artifact_store.retention import freed_by, is_made_of, is_stale
 from artifact_store.runs import Run
+from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+
+_SECONDS: Final = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 # Whether an entry is among those that were asked for.
 Test: TypeAlias = Callable[[Brief], bool]
@@ -51,6 +57,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "only what is of other code than today's, or of a checkpoint that was replaced"
     )
     add("--stale", action="store_true", help=stale)
+    code = "only what was made by this code: the beginning of its closure, as `show` prints it"
+    add("--code", metavar="DIGEST", help=code)
+    older = "only what was used last so long ago: 30d, 12h, 8w"
+    add("--older-than", type=_age, metavar="AGE", help=older)
+    add("--pinned", action="store_true", help="what is pinned, too")
     add("--yes", action="store_true", help="do remove them")
 
 
@@ -59,11 +70,16 @@ def rm(arguments: argparse.Namespace) -> int:
     if not arguments.analysis and not arguments.all:
         arguments.parser.error("name an --analysis, or say --all")
     store = store_at(arguments.run)
-    keys = _selected(arguments, store)
+    keys, kept = _selected(arguments, store), 0
+    if not arguments.pinned:
+        pinned = {one.key for one in pins(store.location)}
+        kept = len(pinned.intersection(keys))
+        keys = [key for key in keys if key not in pinned]
     gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
     if arguments.json:
         names = [str(key) for key in keys]
-        print_json({"removed": arguments.yes, "keys": names, "nbytes": gained})
+        removed = {"removed": arguments.yes, "keys": names, "nbytes": gained}
+        print_json(removed | {"pinned": kept})
         return 0
 
     rows = table("", ">", indent=2)
@@ -75,6 +91,8 @@ def rm(arguments: argparse.Namespace) -> int:
         f"{done} {what}; {size(gained)} {'freed' if arguments.yes else 'to gain'}.",
         rows,
     )
+    if kept:
+        out(f"Kept: {count(kept, 'entry')}, pinned. --pinned removes them too.")
     if keys and not arguments.yes:
         out("Nothing was removed. The same with --yes does it.")
     return 0
@@ -82,7 +100,12 @@ def rm(arguments: argparse.Namespace) -> int:
 
 def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
     names: list[str] | None = arguments.analysis
-    tests = [*_by_epoch(arguments, store), *_by_code(arguments, store)]
+    _check_names(names or [], store)
+    tests = [
+        *_by_epoch(arguments, store),
+        *_by_code(arguments, store),
+        *_by_age(arguments, store),
+    ]
     unread: list[str] = []
     every = briefs(
         Layout(store.location), refuse=lambda error: unread.append(error.path)
@@ -99,7 +122,36 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
     return found + [key for key in others if key.analysis in (names or [key.analysis])]
 
 
+def _check_names(names: list[str], store: Store) -> None:
+    """Raise unless there are entries of every analysis that was named: a slip is no wish for nothing."""
+    known = listed_analyses(Layout(store.location))
+    for name in names:
+        if name.partition(":")[2] in known or name in known:
+            continue
+        if not any(goes_by(one, [name]) for one in briefs(Layout(store.location))):
+            raise NoSuchAnalysis(name, store.location, tuple(known))
+
+
+def _age(text: str) -> float:
+    """A number of seconds, as in `30d`."""
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age such as 30d, 12h or 8w")
+    return int(number) * _SECONDS[unit]
+
+
+def _by_age(arguments: argparse.Namespace, store: Store) -> list[Test]:
+    if arguments.older_than is None:
+        return []
+    layout = Layout(store.location)
+    then = storage_time(layout.staging) - arguments.older_than
+    return [lambda one: used_last(layout, one) < then]
+
+
 def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
+    if arguments.code:
+        code: str = arguments.code
+        return [lambda one: one.provenance.closure.startswith(code)]
     if not arguments.stale:
         return []
     now, contents = _today(arguments, store)

@@ -43,7 +43,7 @@ from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import HIDDEN, Layout
-from artifact_store.leases import leased
+from artifact_store.leases import leased, place_of
 from artifact_store.listing import listed_keys
 from artifact_store.manifests import (
     DURABLE,
@@ -56,7 +56,16 @@ from artifact_store.manifests import (
     seal_of,
 )
 from artifact_store.reads import Found, Step
-from artifact_store.staging import Stage, leads, staged, sweep, sync_upward, touched
+from artifact_store.staging import (
+    Stage,
+    leads,
+    staged,
+    sweep,
+    sync_upward,
+    take,
+    touched,
+    wait_past,
+)
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.quarantine import set_aside
 from artifact_store.stores.records import Records, look, read
@@ -187,14 +196,21 @@ class LocalStore:
     def lease(self, key: Key) -> AbstractContextManager[None]:
         self._note_whether_new()
         self._refuse_links(self._layout.lock)
-        # The beginning of a digest is as good as random: two keys that share a byte are never met.
-        return leased(self._layout.lock, int(key.digest.hex[:15], 16))
+        return leased(self._layout.lock, place_of(key.digest.hex))
 
     def _note_whether_new(self) -> None:
         # Before anything of ours is made: a directory that was there before may not be ours alone.
         self._is_new = self._is_new or not os.path.lexists(self._layout.root)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
+        while True:
+            entry = self._published(key, publication)
+            # Whoever removes data had to list manifests before ours was there. He takes what was not touched since,
+            # and looks once more: so they are there, or stay.
+            if touched(entry.directory):
+                return entry
+
+    def _published(self, key: Key, publication: Publication) -> Entry:
         with self._stage() as stage:
             output, directory, stored = self._publish_data(stage, key, publication)
             files = file_stats(directory, stored)
@@ -349,31 +365,41 @@ class LocalStore:
 
     def remove(self, keys: Iterable[Key]) -> int:
         removed = list(keys)
-        outputs: dict[str, int] = {}
-        orphans: set[str | None] = set()
+        found = [one for one in map(self._manifest_or_none, removed) if one is not None]
+        outputs = {one.output: one.nbytes for one in found}
+        then = {output: self._touched_last(output) for output in outputs}
+        # So that whoever touches them from now on leaves another time there.
+        wait_past(self._layout.staging, max(then.values(), default=0))
         for key in removed:
-            if (found := self._manifest_or_none(key)) is not None:
-                outputs[found.output] = found.nbytes
-                orphans.add(found.reads)
             self._refuse_links(self._layout.manifest(key))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
-        kept: dict[str, set[str]] = {key.analysis: set() for key in removed}
+        kept = self._kept({one.reads for one in found})
+        superfluous = outputs.keys() - {one for of in kept.values() for one in of}
+        with self._stage() as stage:
+            for output in superfluous:
+                take(self._layout.group(output), stage, then[output])
+        for analysis in {key.analysis for key in removed}:
+            self._remove_doors(analysis, kept.get(analysis, set()))
+        return sum(outputs[output] for output in superfluous)
+
+    def _kept(self, orphans: set[str | None]) -> dict[str, set[str]]:
+        """The data that entries name, by analysis; reads that led to none any more lead to those made from the same."""
+        kept: dict[str, set[str]] = {}
         for manifest in self.manifests():
-            outputs.pop(manifest.output, None)
             kept.setdefault(manifest.analysis, set()).add(manifest.output)
             if manifest.reads and manifest.reads in orphans:
                 orphans.remove(manifest.reads)
                 self._lead_to(manifest)
-        with self._stage() as stage:
-            for output in outputs:
-                self._refuse_links(self._layout.group(output))
-                # Renamed first, so that nobody ever finds half of it.
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(self._layout.group(output), stage.name())
-        for analysis in {key.analysis for key in removed}:
-            self._remove_doors(analysis, kept[analysis])
-        return sum(outputs.values())
+        return kept
+
+    def _touched_last(self, output: str) -> int:
+        """When data were published or named again, by the clock of the storage; 0 if they are not there."""
+        self._refuse_links(self._layout.group(output))
+        try:
+            return os.lstat(self._layout.group(output)).st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def _manifest_or_none(self, key: Key) -> Manifest | None:
         path = self._layout.manifest(key)

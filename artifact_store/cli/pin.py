@@ -1,0 +1,70 @@
+"""`pin`: entries that are to stay, whatever a budget says."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from artifact_store.cli.arguments import add_place, begin
+from artifact_store.cli.printing import age, command, near, out, print_json, table, text
+from artifact_store.lookup import entry_meant, key_of
+from artifact_store.pins import Pin
+from artifact_store.pins import pin as state
+from artifact_store.pins import pins
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import store_at
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """How to ask for it."""
+    more = "`gc` does not evict what is pinned, and `rm` removes it only with --pinned. Names no ENTRY: lists."
+    begin(parser, pin, more)
+    add_place(parser)
+    add_entries(parser)
+    parser.add_argument("--note", default="", metavar="WORDS", help="why it is to stay")
+
+
+def add_entries(parser: argparse.ArgumentParser) -> None:
+    """`ENTRY ...`, in any of the ways that `show` understands."""
+    ways = "the beginning of its key, its door, or ANALYSIS@LABEL"
+    parser.add_argument("entry", nargs="*", metavar="ENTRY", help=ways)
+
+
+def pin(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    store = store_at(arguments.run)
+    # All are looked up before any is pinned: a slip changes nothing.
+    meant = [entry_meant(store, one) for one in arguments.entry]
+    stated = [
+        state(
+            store.location,
+            key_of(one),
+            ",".join(given.label for given in one.provenance.inputs),
+            arguments.note,
+        )
+        for one in meant
+    ]
+    listed = stated if arguments.entry else pins(store.location)
+    if arguments.json:
+        print_json([msgspec.to_builtins(one) for one in listed])
+    elif not listed:
+        how = command("pin one", "pin", arguments.run, "ANALYSIS@LABEL")
+        out(f"Nothing is pinned in {near(store.location)}.", how)
+    else:
+        _print(store, listed)
+    return 0
+
+
+def _print(store: Store, listed: list[Pin]) -> None:
+    there = set(store.keys())
+    rows = table("", ">", "", "")
+    for one in listed:
+        name = text(
+            (f"{one.analysis}@{one.label}", "bold"), (f"  {one.digest[:8]}", "cyan")
+        )
+        gone = ("", "") if one.key in there else ("its entry is gone", "yellow")
+        rows.add_row(
+            name, age(one.created), text((one.who, "dim")), text(gone, one.note)
+        )
+    out("Pinned:", rows)

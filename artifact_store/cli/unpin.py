@@ -1,0 +1,47 @@
+"""`unpin`: let entries go again."""
+
+from __future__ import annotations
+
+import argparse
+
+from artifact_store.cli.arguments import add_place, begin
+from artifact_store.cli.pin import add_entries
+from artifact_store.cli.printing import count, out, print_json
+from artifact_store.errors import NotPinned
+from artifact_store.pins import Pin, pins
+from artifact_store.pins import unpin as take_back
+from artifact_store.stores.locate import store_at
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """How to ask for it."""
+    begin(parser, unpin, "An ENTRY may be gone already.")
+    add_place(parser)
+    add_entries(parser)
+    parser.add_argument("--all", action="store_true", help="everything that is pinned")
+
+
+def unpin(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    if bool(arguments.entry) == arguments.all:
+        arguments.parser.error("name an ENTRY, or say --all")
+    store = store_at(arguments.run)
+    stated = pins(store.location)
+    meant = stated if arguments.all else []
+    for wanted in arguments.entry:
+        found = [one for one in stated if _is_meant(one, wanted)]
+        if not found:
+            raise NotPinned(wanted, store.location)
+        meant += found
+    for one in meant:
+        take_back(store.location, one)
+    if arguments.json:
+        print_json({"unpinned": [str(one.key) for one in meant]})
+    else:
+        out(f"{count(len(meant), 'entry')} may go again.")
+    return 0
+
+
+def _is_meant(pinned: Pin, wanted: str) -> bool:
+    name = f"{pinned.analysis}@{pinned.label}"
+    return wanted == name or (len(wanted) >= 4 and pinned.digest.startswith(wanted))

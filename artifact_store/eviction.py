@@ -1,0 +1,226 @@
+"""Which entries go so that a store keeps within a budget.
+
+    entries, by the data that they name ──► *weighed* ──► protected, or in the order in which they go ──► *Eviction*
+
+First go those of the least worth. The worth of data is what it takes to compute them again, per byte that they take
+and second since they were used:
+
+    worth = seconds / (bytes * idle seconds)
+
+which is that of caches whose things differ in cost and size (Cao and Irani, GreedyDual-Size, USITS 1997), with the
+time since the last use in the place of its inflating threshold. When an entry was used last is the later of the times
+at which the file system says that its manifest was read and written: hits read it, lists do not count, and nothing is
+written for it. Where access times are kept once a day, as is usual, it is known to the day; where they are not kept
+at all, it is when the entry was made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.leases import is_leased, place_of
+from artifact_store.listing import Brief, briefs
+from artifact_store.pins import pins
+from artifact_store.staging import storage_time
+from artifact_store.stores.base import Store
+
+Reason: TypeAlias = Literal["pinned", "being computed", "newest"]
+
+# What was used this moment is not worth infinitely more than what was a second ago.
+_LEAST_IDLE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Bytes and files."""
+
+    nbytes: int = 0
+    files: int = 0
+
+    def __add__(self, other: Weight) -> Weight:
+        return Weight(self.nbytes + other.nbytes, self.files + other.files)
+
+    def __sub__(self, other: Weight) -> Weight:
+        return Weight(self.nbytes - other.nbytes, self.files - other.files)
+
+    def exceeds(self, budget: Budget) -> bool:
+        """Whether this is more than a budget allows."""
+        most_bytes, most_files = budget.max_bytes, budget.max_files
+        return (most_bytes is not None and self.nbytes > most_bytes) or (
+            most_files is not None and self.files > most_files
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a store may take, in bytes and in files; `None` for as much as it likes."""
+
+    max_bytes: int | None = None
+    max_files: int | None = None
+
+
+@dataclass(slots=True)
+class Held:
+    """Data, and all entries that name them.
+
+    Attributes
+    ----------
+    weight
+        What their eviction frees: data, manifests and doors.
+    seconds
+        What it takes to compute them.
+    used
+        When they were used last, by the clock of the storage.
+    protected
+        Why they stay, if they do.
+    """
+
+    output: str
+    keys: list[Key] = field(default_factory=list)
+    weight: Weight = Weight()
+    seconds: float = 0.0
+    used: float = 0.0
+    protected: Reason | None = None
+
+    def worth(self, now: float) -> float:
+        """By which the order is made in which data go."""
+        idle = max(_LEAST_IDLE, now - self.used)
+        return self.seconds / (max(1, self.weight.nbytes) * idle)
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """What is to go, and what would be left.
+
+    Attributes
+    ----------
+    left
+        Of the whole store, afterwards.
+    kept
+        What is protected, by reason; the budget may be too small for it.
+    """
+
+    evicted: tuple[Held, ...]
+    left: Weight
+    kept: tuple[Held, ...]
+
+    @property
+    def keys(self) -> list[Key]:
+        """Of every entry that is to go."""
+        return [key for held in self.evicted for key in held.keys]
+
+    @property
+    def freed(self) -> Weight:
+        """What that frees."""
+        return sum((held.weight for held in self.evicted), Weight())
+
+
+def eviction(store: Store, budget: Budget, total: Weight) -> Eviction:
+    """What has to go from a store in a directory that weighs `total`, so that it keeps within a budget.
+
+    What is pinned, being computed, or the newest entry of an analysis for its inputs stays, whatever the budget.
+    """
+    layout = Layout(store.location)
+    held = weighed(layout)
+    now = storage_time(layout.staging)
+    free = [one for one in held if one.protected is None]
+    free.sort(key=lambda one: one.worth(now))
+    evicted, left = [], total
+    for one in free:
+        if not left.exceeds(budget):
+            break
+        evicted.append(one)
+        left = left - one.weight
+    kept = tuple(one for one in held if one.protected is not None)
+    return Eviction(tuple(evicted), left, kept)
+
+
+def weighed(layout: Layout) -> list[Held]:
+    """All data that entries name, each with what is known of it."""
+    found: dict[str, Held] = {}
+    newest: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+    for brief in briefs(layout):
+        held = found.setdefault(brief.output, Held(brief.output))
+        _add(held, brief, layout)
+        made_of = brief.analysis, tuple(one.digest for one in brief.provenance.inputs)
+        this = brief.provenance.created, brief.output
+        newest[made_of] = max(newest.get(made_of, this), this)
+    for held in found.values():
+        held.weight += weight_of(layout.group(held.output))
+    for output, doors in _doors(layout).items():
+        if output in found:
+            found[output].weight += doors
+    _protect(found, [output for _, output in newest.values()], layout)
+    return list(found.values())
+
+
+def _add(held: Held, brief: Brief, layout: Layout) -> None:
+    """Count one more entry that names the same data."""
+    try:
+        status = os.lstat(layout.manifest(brief.address))
+    except FileNotFoundError:
+        return  # It went meanwhile.
+    held.keys.append(brief.address)
+    held.weight += Weight(status.st_size, 1)
+    held.seconds = max(held.seconds, brief.provenance.seconds)
+    held.used = max(held.used, _used(status))
+
+
+def used_last(layout: Layout, brief: Brief) -> float:
+    """When an entry was used last, in seconds of the storage's clock, as far as the file system notes it."""
+    return _used(os.lstat(layout.manifest(brief.address)))
+
+
+def _used(status: os.stat_result) -> float:
+    return max(status.st_atime, status.st_mtime)
+
+
+def _protect(found: dict[str, Held], newest: Iterable[str], layout: Layout) -> None:
+    for output in newest:
+        found[output].protected = "newest"
+    pinned = {one.key for one in pins(layout.root)}
+    for held in found.values():
+        for key in held.keys:
+            if is_leased(layout.lock, place_of(key.digest.hex)):
+                held.protected = "being computed"
+            if key in pinned:
+                held.protected = "pinned"
+                break
+
+
+def _doors(layout: Layout) -> dict[str, Weight]:
+    """What the doors to each data weigh."""
+    found: dict[str, Weight] = {}
+    for folder in _real_folders(layout.root):
+        for door in os.scandir(folder):
+            if door.is_symlink():
+                output = os.path.basename(os.readlink(door.path))
+                weight = Weight(door.stat(follow_symlinks=False).st_size, 1)
+                found[output] = found.get(output, Weight()) + weight
+    return found
+
+
+def _real_folders(root: str) -> Iterator[str]:
+    for one in os.scandir(root):
+        if one.is_dir(follow_symlinks=False) and not one.name.startswith("."):
+            yield one.path
+
+
+def weight_of(path: str) -> Weight:
+    """What a file weighs, or all files below a folder; links are files."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return Weight(os.lstat(path).st_size, 1)
+    nbytes = files = 0
+    for at, folders, names in os.walk(path):
+        for name in names + [one for one in folders if os.path.islink(f"{at}/{one}")]:
+            try:
+                nbytes += os.lstat(f"{at}/{name}").st_size
+            except FileNotFoundError:
+                continue  # It went meanwhile.
+            files += 1
+    return Weight(nbytes, files)

@@ -1,0 +1,68 @@
+"""Pins: statements that entries are to stay, whatever a budget says."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+from artifact_store.descriptors import read_file, refuse_links
+from artifact_store.digests import Digest, Hex
+from artifact_store.equivalence import user_name
+from artifact_store.errors import CorruptArtifact
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.manifests import as_json
+from artifact_store.staging import staged
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """The statement that the entry under a key is to stay."""
+
+    analysis: str
+    digest: Hex
+    label: str
+    note: str
+    who: str
+    created: str
+
+    @property
+    def key(self) -> Key:
+        """Of the entry."""
+        return Key(self.analysis, Digest("blake3", self.digest))
+
+
+def pin(location: str, key: Key, label: str, note: str = "") -> Pin:
+    """State it for a store in a directory, in place of what was stated of this entry before."""
+    layout = Layout(location)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    stated = Pin(key.analysis, key.digest.hex, label, note, user_name(), now)
+    with staged(layout.staging) as stage:
+        stage.appear(as_json(stated), layout.pin(key))
+    return stated
+
+
+def unpin(location: str, pinned: Pin) -> None:
+    """Take it back."""
+    layout = Layout(location)
+    refuse_links(layout.pins, layout.root)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(layout.pin(pinned.key))
+
+
+def pins(location: str) -> list[Pin]:
+    """All that are stated, in the order of their making; of entries that are gone, too."""
+    return sorted(_pins(Layout(location)), key=lambda one: one.created)
+
+
+def _pins(layout: Layout) -> Iterator[Pin]:
+    refuse_links(layout.pins, layout.root)
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(layout.pins):
+            # What cannot be read pins nothing that anybody could name.
+            with contextlib.suppress(CorruptArtifact, msgspec.DecodeError):
+                content = read_file(f"{layout.pins}/{name}")
+                yield msgspec.json.decode(content, type=Pin)
