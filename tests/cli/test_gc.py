@@ -61,3 +61,42 @@ def test_what_was_set_aside_goes_only_if_asked(shell: Shell) -> None:
     freed = shell.json("gc", "run", "--quarantined")
     assert [one["kind"] for one in freed["garbage"]] == ["quarantine"]
     assert "Kept" not in shell("gc", "run")[1]
+
+
+def test_a_dry_run_with_a_budget_says_exactly_what_is_then_freed(
+    littered: Shell,
+) -> None:
+    littered.computed("mean")
+    littered.edit("values / 2", "values / 3")
+    littered.computed("mean")
+    asked = ("gc", "run", "--max-bytes", "1kB", "--max-files", "1")
+
+    before = sum(1 for one in littered.store.rglob("*") if not one.is_dir())
+    shown = littered(*asked, "--dry-run")
+    preview = littered.json(*asked, "--dry-run")
+    assert sum(1 for one in littered.store.rglob("*") if not one.is_dir()) == before
+    status, out, _ = littered(*asked)
+
+    assert (status, out) == (1, shown[1].replace("Would free", "Freed"))
+    # Of epoch 0 both codes give zeros, which are the newest too.
+    assert len(preview["evicted"]) == 2 and preview["nbytes"] > 0
+    assert "entries of mean" in out and "Over budget:" in out
+    assert len(littered.json("ls", "run")) == 4
+    left = littered.json(*asked, "--dry-run")
+    assert left["evicted"] == [] and left["left"]["files"] == preview["left"]["files"]
+    assert littered("status", "run", "--analysis=probe:mean")[0] == 0
+
+
+def test_a_budget_stands_in_the_configuration(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+    config = shell.store / ".store/config.toml"
+    config.write_text("max_bytes = 1")
+
+    assert len(shell.json("gc", "run", "--dry-run")["evicted"]) == 2
+    assert shell.json("gc", "run", "--dry-run", "--max-bytes=1GB")["evicted"] == []
+    config.write_text("max_byte = 1")
+    status, _, err = shell("gc", "run")
+    assert status == 2 and "no such setting" in err and "config.toml" in err
+    assert shell("gc", "run", "--max-bytes=much")[0] == 2

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from cli.conftest import Shell
 
@@ -67,3 +69,26 @@ def test_all_must_be_said(shell: Shell) -> None:
 
     assert status == 2
     assert "name an --analysis, or say --all" in err
+
+
+def test_what_was_made_by_some_code_or_used_long_ago_is_selected(shell: Shell) -> None:
+    shell.computed("mean")
+    (old,) = {one["provenance"]["closure"] for one in shell.json("ls", "run")}
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+
+    assert len(shell.json("rm", "run", "--all", "--code", old[:10])["keys"]) == 3
+    assert shell.json("rm", "run", "--all", "--code", "0" * 10)["keys"] == []
+    assert shell.json("rm", "run", "--all", "--older-than=30d")["keys"] == []
+    manifest = shell.a_file_of("entries", "*.json")
+    os.utime(manifest, (1e9, 1e9))
+    assert len(shell.json("rm", "run", "--all", "--older-than=8w")["keys"]) == 1
+    assert shell("rm", "run", "--all", "--older-than=soon")[0] == 2
+
+
+def test_an_analysis_that_has_no_entries_is_a_slip(shell: Shell) -> None:
+    shell.computed("mean")
+
+    status, _, err = shell("rm", "run", "--analysis=means", "--yes")
+    assert status == 2 and "no entry of 'means'" in err and "mean" in err
+    assert len(shell.json("ls", "run")) == 3

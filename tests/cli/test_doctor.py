@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from cli.conftest import Shell
+
+
+def test_a_store_on_a_common_disk_is_well(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.computed("mean")
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "ro")
+    before = sorted(shell.store.rglob("*"))
+    status, out, _ = shell("doctor", "run")
+
+    assert status == 0 and "fails" not in out
+    assert "ARTIFACT_STORE_MODE    ro" in out and "environment" in out
+    found = shell.json("doctor", "run")
+    assert all(one["works"] for one in found["findings"])
+    assert found["facts"]["store"].endswith("run/artifacts")
+    assert sorted(shell.store.rglob("*")) == before
+
+
+def test_before_there_is_a_store_the_place_is_tried(shell: Shell) -> None:
+    before = sorted(shell.home.rglob("*"))
+    status, out, _ = shell("doctor", "run")
+
+    assert status == 0 and "none here yet" in out
+    assert sorted(shell.home.rglob("*")) == before
+    assert shell("doctor", "nowhere")[0] == 2
+
+
+def test_where_each_setting_comes_from_is_said_and_the_key_is_not(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from artifact_store.signing import signing_key
+
+    shell.computed("mean")
+    (shell.store / ".store/config.toml").write_text("max_bytes = '2 GB'\nmax_files = 7")
+    monkeypatch.setenv("ARTIFACT_STORE_MAX_FILES", "9")
+    monkeypatch.setenv("ARTIFACT_STORE_KEY", "secret-secret-secret-secret-secret")
+    signing_key.cache_clear()
+    try:
+        _, out, _ = shell("doctor", "run")
+    finally:
+        signing_key.cache_clear()
+
+    assert "2,000,000,000" in out and "config.toml" in out
+    assert (
+        "9  ARTIFACT_STORE_MAX_FILES" in " ".join(out.split())
+        or "ARTIFACT_STORE_MAX_FILES" in out
+    )
+    assert "secret" not in out and "ARTIFACT_STORE_KEY" in out
+
+
+def test_where_nothing_works_the_exit_status_says_so(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from artifact_store.capabilities import Finding
+
+    broken = Finding("rename", False, "it did something else", "Do not keep a store.")
+    monkeypatch.setattr("artifact_store.cli.doctor.tried", lambda folder: [broken])
+    status, out, _ = shell("doctor", "run")
+
+    assert status == 1 and "fails" in out and "Do not keep a store." in out

@@ -1,0 +1,220 @@
+"""What goes first where there is a budget, and what never goes."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from contract import key, provenance, publication
+
+from artifact_store.errors import BadSetting
+from artifact_store.eviction import Budget, Weight, eviction, weighed, weight_of
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.listing import briefs
+from artifact_store.manifests import InputRecord
+from artifact_store.pins import pin, pins, unpin
+from artifact_store.settings import amount, settings_of
+from artifact_store.stores.local import LocalStore
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "artifacts")
+
+
+def published(
+    store: LocalStore,
+    name: str,
+    *,
+    seconds: float = 1.0,
+    days: float = 1.0,
+    elements: int = 1000,
+    values: float | None = None,
+    checkpoint: str = "",
+    created: str = "2026-01-01",
+) -> Key:
+    """An entry that took some seconds and was used some days ago."""
+    made_of = InputRecord("checkpoint", "c", (checkpoint or name).ljust(64, "0"))
+    made = msgspec.structs.replace(
+        provenance(), seconds=seconds, inputs=(made_of,), created=created
+    )
+    content = random.Random(name).random() if values is None else values
+    arrays = {"x": np.full(elements, content)}
+    published = msgspec.structs.replace(
+        publication(arrays, label=name), provenance=made
+    )
+    store.publish(key(name), published)
+    path, status = store._layout.manifest(key(name)), os.stat(store.location)
+    then = status.st_mtime - days * DAY
+    os.utime(path, (then, then))
+    return key(name)
+
+
+def superseded(store: LocalStore, *names: str) -> None:
+    """Newer entries of the same checkpoints, so that those of these names are no longer the newest."""
+    for name in names:
+        published(
+            store, f"newer {name}", checkpoint=name, created="2027", elements=1, days=0
+        )
+
+
+def order(store: LocalStore) -> list[str]:
+    """Entries in the order in which they go, by the names they were published under."""
+    total = weight_of(store.location)
+    names = {key(name): name for name in "abcdef"}
+    found = eviction(store, Budget(max_bytes=0), total)
+    return [names[one] for held in found.evicted for one in held.keys]
+
+
+def test_first_goes_what_is_cheap_large_and_long_unused(store: LocalStore) -> None:
+    published(store, "a", seconds=100, days=1)  # dear
+    published(store, "b", seconds=1, days=1)
+    published(store, "c", seconds=1, days=50)  # long unused
+    published(store, "d", seconds=1, days=1, elements=100_000)  # large
+    published(store, "e", seconds=100, days=300, elements=100)
+    superseded(store, "a", "b", "c", "d", "e")
+
+    assert order(store) == ["d", "c", "b", "e", "a"]
+
+
+def test_no_more_goes_than_the_budget_asks_for(store: LocalStore) -> None:
+    for number, name in enumerate("abcd"):
+        published(store, name, days=10 - number)
+    superseded(store, *"abcd")
+    total = weight_of(store.location)
+    assert eviction(store, Budget(), total).evicted == ()
+    assert eviction(store, Budget(total.nbytes, total.files), total).evicted == ()
+
+    by_bytes = eviction(store, Budget(max_bytes=total.nbytes - 1), total)
+    by_files = eviction(store, Budget(max_files=total.files - 10), total)
+    assert by_bytes.keys == [key("a")]
+    assert by_files.keys == [key("a"), key("b")]
+    assert by_files.left.files <= total.files - 10
+    store.remove(by_files.keys)
+    assert weight_of(store.location) == by_files.left
+
+
+def test_what_is_pinned_leased_or_newest_stays(store: LocalStore) -> None:
+    for name in "abcd":
+        published(store, name)
+    superseded(store, "a", "b", "c")
+    pin(store.location, key("a"), "c")
+    total = weight_of(store.location)
+    with store.lease(key("b")):
+        found = eviction(store, Budget(max_bytes=0), total)
+    reasons = {one: held.protected for held in found.kept for one in held.keys}
+
+    assert found.keys == [key("c")]
+    assert reasons[key("a")] == "pinned" and reasons[key("b")] == "being computed"
+    assert reasons[key("d")] == reasons[key("newer a")] == "newest"
+    assert found.left.exceeds(Budget(max_bytes=0))
+
+
+def test_data_go_with_all_their_entries_or_not_at_all(store: LocalStore) -> None:
+    published(store, "a", values=1.0, seconds=1, days=100)
+    published(store, "b", values=1.0, seconds=50, days=2)
+    published(store, "c", values=1.0, checkpoint="d")
+    published(store, "d", seconds=2, days=3)
+    superseded(store, "a", "b", "c", "d")
+    held = {one.output: one for one in weighed(Layout(store.location))}
+    shared = next(one for one in held.values() if len(one.keys) == 3)
+    assert shared.seconds == 50
+
+    total = weight_of(store.location)
+    found = eviction(store, Budget(max_bytes=0), total)
+    assert found.keys[0] == key("d")
+    assert set(found.keys[1:]) == {key("a"), key("b"), key("c")}
+    store.remove(found.keys)
+    assert weight_of(store.location).nbytes == found.left.nbytes
+
+
+def test_listing_is_no_use_and_a_hit_is(store: LocalStore) -> None:
+    published(store, "a", days=30)
+    path = Path(store._layout.manifest(key("a")))
+    before = path.stat().st_atime_ns
+
+    assert len(list(briefs(Layout(store.location)))) == 1
+    assert path.stat().st_atime_ns == before
+    assert LocalStore(store.location).find(key("a")) is not None
+    assert path.stat().st_atime_ns > before  # as file systems with relatime do
+
+
+def test_pins_are_listed_and_taken_back(store: LocalStore) -> None:
+    assert pins(store.location) == []
+    first = pin(store.location, key("a"), "label", "for the paper")
+    assert first.note == "for the paper" and first.who and first.key == key("a")
+    assert pins(store.location) == [first]
+    (Path(Layout(store.location).pins) / "junk.json").write_text("{}")
+    assert pins(store.location) == [first]
+    unpin(store.location, first)
+    unpin(store.location, first)
+    assert pins(store.location) == []
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("500", 500), ("10 GB", 10**10), ("1.5GiB", 3 << 29), ("2kb", 2000), (7, 7), (" 3 B ", 3)],
+)  # fmt: skip
+def test_amounts_have_units(text: str | int, expected: int) -> None:
+    assert amount(text, "max_bytes") == expected
+
+
+@pytest.mark.parametrize("text", ["", "ten", "-1", "1 XB", "1e9", True, "GB"])
+def test_what_is_no_amount_is_refused(text: str | int) -> None:
+    with pytest.raises(BadSetting, match="no amount"):
+        amount(text, "max_bytes")
+
+
+def test_a_flag_comes_before_the_variable_and_that_before_the_file(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(**given: int) -> list[tuple[int | None, str]]:
+        flags = {"max_bytes": None, "max_files": None, **given}
+        return [(one.value, one.source) for one in settings_of(store.location, flags)]
+
+    assert found() == [(None, "not set")] * 2
+    published(store, "a")
+    config = Path(Layout(store.location).config)
+    config.write_text('max_bytes = "1 GB"\nmax_files = 10\n')
+    assert found() == [(10**9, str(config)), (10, str(config))]
+    monkeypatch.setenv("ARTIFACT_STORE_MAX_BYTES", "2 GB")
+    assert found()[0] == (2 * 10**9, "ARTIFACT_STORE_MAX_BYTES")
+    assert found(max_bytes=5)[0] == (5, "--max-bytes")
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        ("max_bytes = 'much'", "no amount"),
+        ("maxbytes = 1", "no such setting"),
+        ("max_bytes", "cannot be read"),
+        ("\xff", "cannot be read"),
+        ("max_bytes = [1]", "no amount"),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_refused(
+    store: LocalStore, content: str, problem: str
+) -> None:
+    published(store, "a")
+    Path(Layout(store.location).config).write_bytes(content.encode("latin-1"))
+    with pytest.raises(BadSetting, match=problem) as caught:
+        settings_of(store.location, {})
+    assert "config.toml" in str(caught.value)
+
+
+def test_a_link_in_a_store_weighs_what_a_link_weighs(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(10_000))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "large")
+    (tmp_path / "folder" / "other").symlink_to(tmp_path)
+
+    assert weight_of(str(tmp_path / "folder")).files == 2
+    assert weight_of(str(tmp_path / "folder")).nbytes < 1000
+    assert weight_of(str(tmp_path / "large")) == Weight(10_000, 1)

@@ -1,0 +1,72 @@
+"""What a file system can do, as `doctor` tries it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artifact_store.capabilities import Mount, mount_of, stamps_of, tried
+
+
+def test_everything_that_is_relied_on_works_here_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
+    findings = tried(str(tmp_path))
+
+    assert [one.name for one in findings if not one.works] == []
+    assert len(findings) == 8 and list(tmp_path.iterdir()) == []
+    assert abs(stamps_of(str(tmp_path)).ahead) < 5
+
+
+@pytest.mark.parametrize(
+    "call, name, means",
+    [
+        ("symlink", "links", "no doors"),
+        ("rename", "rename", "Do not keep a store here"),
+    ],
+)
+def test_what_does_not_work_is_said_with_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, name: str, means: str
+) -> None:
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, call, refused)
+    found = {one.name: one for one in tried(str(tmp_path))}
+
+    assert not found[name].works and means in found[name].means
+    assert "not permitted" in found[name].found and found["maps"].works
+
+
+def test_a_lock_that_locks_nothing_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", lambda *args: None)
+    (stages,) = [one for one in tried(str(tmp_path)) if one.name == "locks of folders"]
+
+    assert not stages.works and stages.found == "two hold one lock"
+
+
+def test_a_folder_is_on_the_mount_that_is_nearest(tmp_path: Path) -> None:
+    assert mount_of(str(tmp_path)).kind not in ("", "unknown")
+    assert mount_of("/proc").kind == "proc"
+
+
+@pytest.mark.parametrize(
+    "mount, is_remote, kept",
+    [
+        (Mount("ext4", "/", "rw,relatime"), False, "about once a day"),
+        (Mount("nfs4", "/home", "rw,noatime"), True, "not kept"),
+        (Mount("fuse.sshfs", "/mnt", "ro"), True, "not kept"),
+        (Mount("xfs", "/", "rw,strictatime"), False, "kept"),
+    ],
+    ids=str,
+)
+def test_what_follows_from_a_mount_is_said(
+    mount: Mount, is_remote: bool, kept: str
+) -> None:
+    assert mount.is_remote == is_remote and kept in mount.access_times
