@@ -29,7 +29,7 @@ _VERBS: Final[Mapping[str, str]] = {
     "bless": "state that a change of code changes no result",
     "ls": "list what is stored",
     "show": "say everything about one entry",
-    "verify": "check every byte of what is stored; changes nothing",
+    "verify": "check every byte of what is stored, or compute a sample again",
     "du": "say what is stored weighs, by analysis",
     "rm": "remove what is stored, after saying what",
     "pin": "have an entry stay, whatever a budget says; list what is pinned",

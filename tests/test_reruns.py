@@ -1,0 +1,238 @@
+"""Stored results are computed again in fresh processes: impure functions are found, pure ones are not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from conftest import RunDirectory, WriteModule, times
+
+from artifact_store import AnalysisPipeline, Run
+from artifact_store.reruns import Rerun, rerun, sampled
+from artifact_store.stores.locate import store_at
+
+PLANTED = """
+import decimal
+import os
+import random
+import time
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from artifact_store import Checkpoint, analysis
+
+class Kind(Enum):
+    ONE = 1
+
+
+@analysis
+def pure(checkpoint: Checkpoint, k: float = 1.0, names: tuple = ()):
+    return {"w": checkpoint["w"] * k, "v": checkpoint["v"]}
+
+
+@analysis
+def clock(checkpoint: Checkpoint):
+    return checkpoint["w"] + time.time_ns() % 1_000_003
+
+
+@analysis
+def unseeded(checkpoint: Checkpoint):
+    return checkpoint["w"] + random.random()
+
+
+@analysis
+def of_a_file(checkpoint: Checkpoint):
+    return checkpoint["w"] + len(Path(os.environ["RERUNS_FILE"]).read_text())
+
+
+@analysis
+def of_process(checkpoint: Checkpoint):
+    decimal.getcontext().prec += 1
+    return checkpoint["w"] + decimal.getcontext().prec
+
+
+@analysis
+def of_hashes(checkpoint: Checkpoint):
+    return np.array([ord(letter) for letter in {"a", "b", "c", "d", "e", "f", "g"}])
+
+
+@analysis
+def failing(checkpoint: Checkpoint):
+    if os.environ.get("RERUNS_FAIL"):
+        raise RuntimeError("out of order")
+    return checkpoint["w"]
+
+
+@analysis
+def above(checkpoint: Checkpoint):
+    return clock(checkpoint).sum() * 0
+
+
+@analysis
+def given_kind(checkpoint: Checkpoint, kind=Kind.ONE):
+    return checkpoint["w"]
+
+
+@analysis
+def of_run(run: Run):
+    return sum(run[epoch]["w"].sum() for epoch in run)
+""".replace("import Checkpoint, analysis", "import Checkpoint, Run, analysis")
+
+IMPURE = ["clock", "unseeded", "of_a_file", "of_process", "of_hashes"]
+
+
+@pytest.fixture
+def run(run_directory: RunDirectory) -> Run:
+    return Run(run_directory(epochs=(500,)))
+
+
+@pytest.fixture
+def planted(
+    write_module: WriteModule, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> ModuleType:
+    """The module of planted functions; what is flagged is not refused."""
+    (tmp_path / "file").write_text("1234")
+    monkeypatch.setenv("RERUNS_FILE", str(tmp_path / "file"))
+    monkeypatch.setenv("ARTIFACT_STORE_STRICT", "0")
+    return write_module("planted", PLANTED)
+
+
+def rerun_all(run: Run) -> dict[str, Rerun]:
+    store = store_at(run.path)
+    found = rerun(store, run, list(store.keys()), 2)
+    return {one.key.analysis: one for one in found}
+
+
+def compute(planted: ModuleType, run: Run, names: Sequence[str]) -> None:
+    AnalysisPipeline(run).run([getattr(planted, name) for name in names])
+
+
+def test_planted_impure_functions_are_found_and_pure_ones_are_not(
+    planted: ModuleType, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute(planted, run, [*IMPURE, "pure", "failing", "of_run"])
+    (tmp_path / "file").write_text("12345")
+    monkeypatch.setenv("RERUNS_FAIL", "1")
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    found = rerun_all(run)
+
+    states = {name: one.state for name, one in found.items()}
+    assert states == {
+        **dict.fromkeys(IMPURE, "differs"),
+        "pure": "same",
+        "of_run": "same",
+        "failing": "fails",
+    }
+    assert "out of order" in found["failing"].why
+    (difference,) = found["of_a_file"].differences
+    assert difference.absolute == 1.0 and difference.elements == 6
+    assert difference.relative == pytest.approx(1 / 504)
+    assert any("clock" in flag for flag in found["clock"].flags)
+    after = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert after == before
+
+
+def test_a_difference_is_the_doing_of_the_analysis_that_makes_it(
+    planted: ModuleType, run: Run
+) -> None:
+    compute(planted, run, ["above"])
+
+    found = rerun_all(run)
+    assert found["clock"].state == "differs" and found["above"].state == "same"
+
+
+def test_what_cannot_be_computed_again_is_said_with_its_reason(
+    planted: ModuleType, run: Run, write_module: WriteModule
+) -> None:
+    checkpoint = run[500]
+    planted.pure(checkpoint, k=2.5, names=("a", "b"))
+    planted.given_kind(checkpoint, kind=planted.Kind.ONE)
+    planted.failing(checkpoint)
+    planted.unseeded(checkpoint)
+    body = PLANTED.replace('return checkpoint["w"]\n', 'return checkpoint["w"] + 0\n')
+    write_module("planted", body.replace("def unseeded", "def gone"))
+
+    found = rerun_all(run)
+    assert found["pure"].state == "same"
+    assert "other code" in found["failing"].why
+    assert "cannot be imported" in found["unseeded"].why
+    assert {one.state for one in found.values()} == {"same", "skipped"}
+
+
+def test_an_input_that_the_run_does_not_have_is_said(
+    planted: ModuleType, run: Run, run_directory: RunDirectory
+) -> None:
+    compute(planted, run, ["pure"])
+    store, other = store_at(run.path), Run(run_directory("other", epochs=(1000,)))
+
+    (found,) = rerun(store, other, list(store.keys()), 1)
+    assert found.state == "skipped" and "no checkpoint" in found.why
+
+
+def test_our_analyses_come_out_again_bit_by_bit(tmp_path: Path) -> None:
+    shared = Path(__file__).parents[2] / "shared/runs/p59_seed485"
+    shutil.copytree(shared, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    epochs = run.epochs[:: times(7, 1)]
+    AnalysisPipeline(run).run(epochs=epochs)
+    store = store_at(run.path)
+
+    found = list(rerun(store, run, list(store.keys()), 2))
+    assert {one.state for one in found} == {"same"} and len(found) == 3 * len(epochs)
+
+
+def test_a_sample_is_the_same_for_the_same_seed(planted: ModuleType, run: Run) -> None:
+    for k in range(40):
+        planted.pure(run[500], k=float(k))
+    keys = list(store_at(run.path).keys())
+
+    assert len(keys) == 40
+    assert len(sampled(keys, "5%", 1)) == 2 and len(sampled(keys, "1%", 1)) == 1
+    assert len(sampled(keys, "7", 1)) == 7 and len(sampled(keys, "99", 1)) == 40
+    assert sampled(keys, "all", 1) == sorted(keys, key=str)
+    assert sampled(keys, "20%", 3) == sampled(reversed(keys), "20%", 3)
+    assert sampled(keys, "20%", 3) != sampled(keys, "20%", 4)
+
+
+def test_nothing_in_the_environment_is_left_changed(
+    planted: ModuleType, run: Run
+) -> None:
+    compute(planted, run, ["pure"])
+    before = dict(os.environ)
+    rerun_all(run)
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    "then, now, words, absolute",
+    [
+        (np.ones(3), np.array([1, 1, 1.5]), "1 of 3 elements", 0.5),
+        (np.zeros(2), np.array([0.0, -0.0]), "1 of 2 elements", 0.0),
+        (np.array(1j), np.array(2j), "1 of 1 elements", 1.0),
+        (np.array([True, False]), np.array([True, True]), "1 of 2", 1.0),
+        (np.array([2**63], np.uint64), np.array([0], np.uint64), "1 of 1", 2.0**63),
+        (np.ones(2), np.ones(3), "of shape (3,)", 0.0),
+        (np.ones(2), np.ones(2, int), "is int64", 0.0),
+        (np.array([np.nan]), np.array([1.0]), "1 of 1", None),
+    ],
+    ids=str,
+)
+def test_a_difference_is_told_in_numbers(
+    then: np.ndarray, now: np.ndarray, words: str, absolute: float | None
+) -> None:
+    from artifact_store.reruns import _differences
+
+    (found,) = _differences({"x": then}, {"x": now})
+    assert words in found.what
+    assert (
+        found.absolute == absolute if absolute is not None else np.isnan(found.absolute)
+    )
+    assert list(_differences({"x": then}, {"x": then.copy()})) == []
