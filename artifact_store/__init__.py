@@ -7,9 +7,10 @@ from artifact_store._version import __version__
 from artifact_store.artifacts import Artifact
 from artifact_store.blocks import Blocks
 from artifact_store.checkpoints import Checkpoint
+from artifact_store.decorating import analysis
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.files import File
-from artifact_store.memoize import Analysis, analysis
+from artifact_store.memoize import Analysis
 from artifact_store.modes import mode
 from artifact_store.runs import Run
 from artifact_store.stores.overlay import overlay

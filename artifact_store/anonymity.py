@@ -11,19 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator, KeysView, Mapping
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex, overload
 
 import numpy.typing as npt
 
 from artifact_store.checkpoints import Checkpoint
 from artifact_store.digests import Digest
-from artifact_store.errors import LabelRead
+from artifact_store.errors import FileChanged, LabelRead
 from artifact_store.files import DigestMemo
 from artifact_store.reads import Kind, Question, Recorder
 from artifact_store.runs import Run
 
 if TYPE_CHECKING:
     import torch
+
+# What may be otherwise the next time the same is asked; that there is no such tensor may not.
+_FLEETING: Final = (FileChanged, OSError, MemoryError)
 
 
 class _Anonymous:
@@ -142,11 +145,23 @@ class AnonymousCheckpoint(_Anonymous, Checkpoint):
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         self._note("tensor", name)
-        return self.named[name]
+        try:
+            return self.named[name]
+        except _FLEETING as error:
+            self._failed(name, error)
+            raise
 
     def tensor(self, name: str) -> torch.Tensor:
         self._note("tensor", name)
-        return self.named.tensor(name)
+        try:
+            return self.named.tensor(name)
+        except _FLEETING as error:
+            self._failed(name, error)
+            raise
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        # The function may catch it, and then depends on a failure that may not come again.
+        self.recorder.fleeting = f"it could not read {name!r}: {error!r}"
 
     def _read_place(self, name: str) -> None:
         # Who knows where it lies may read all of it.

@@ -56,6 +56,8 @@ from artifact_store.shards import (
     check_stat,
     data_file,
     inner_rows,
+    raw_index,
+    raw_padding,
     raw_size,
     raw_tail,
     read_document,
@@ -315,7 +317,10 @@ def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:
             for name in sorted(documents)
         )
         expected = _group_json(stored)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError),
+        RecursionError,
+    ) as error:
         problem = f"is not metadata of ours ({error})"
         raise CorruptArtifact(path, problem) from error
     if content != expected:
@@ -383,6 +388,13 @@ def _raw_pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryvi
                 raise CorruptArtifact(path, "was cut off while it was read")
             yield buffer[:count]
             done += count
-        tail = raw_tail(stored)
+        # Piece by piece too: how much it is says the record, which a stranger may have written.
+        index = done + raw_padding(stored)
+        while done < index:
+            count = os.preadv(descriptor, [buffer[: index - done]], done)
+            if not count or buffer[:count] != bytes(count):
+                raise CorruptArtifact(path, "has damaged padding")
+            done += count
+        tail = raw_index(stored)
         if os.pread(descriptor, len(tail) + 1, done) != tail:
             raise CorruptArtifact(path, "has a damaged index")

@@ -26,8 +26,8 @@ from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
 from artifact_store.manifests import Provenance
 from artifact_store.reads import Question
-from artifact_store.results import SINGLE
 from artifact_store.stores.base import Entry
+from artifact_store.terminals import visible
 
 if TYPE_CHECKING:
     import xarray
@@ -109,7 +109,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         arrays = {
             stored.name: self._open(stored) for stored in self.entry.manifest.arrays
         }
-        return arrays[SINGLE] if self.entry.manifest.single else arrays
+        return next(iter(arrays.values())) if self.entry.manifest.single else arrays
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
@@ -147,7 +147,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
             f"{a.name} {np.dtype(a.dtype)}{list(a.shape)}"
             for a in self.entry.manifest.arrays
         )
-        return f"<Artifact {self.label}: {arrays}>"
+        return visible(f"<Artifact {self.label}: {arrays}>")
 
     def _repr_html_(self) -> str:
         from html import escape  # a table of 2,000 names, for those who look

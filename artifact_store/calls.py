@@ -6,12 +6,11 @@ function, arguments, key ──► *Call* ──► where its reads begin
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,9 @@ from artifact_store.errors import ArtifactStoreError
 from artifact_store.inputs import inputs_in, is_input
 from artifact_store.keys import Key, start_of
 from artifact_store.layout import door_label, home_of, home_of_group, home_of_run
-from artifact_store.manifests import InputRecord, ParamRecord, Provenance
+from artifact_store.manifests import InputRecord, ParamRecord, Provenance, moment
 from artifact_store.params import encode_param, encode_params, form_of
+from artifact_store.recent import cached_property
 from artifact_store.runs import Run
 from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Store
@@ -156,9 +156,7 @@ class Call(msgspec.Struct, frozen=True, dict=True):
             python=platform.python_version(),
             platform=sys.platform + "-" + platform.machine(),
             host=os.uname().nodename,
-            created=datetime.datetime.now(datetime.UTC).isoformat(
-                timespec="microseconds"
-            ),
+            created=moment(),
             seconds=seconds,
         )
 
@@ -189,7 +187,9 @@ def home_of_input(one: Any) -> Path:
     """Where what is made of an input is kept, if nothing else says so."""
     if isinstance(one, Run):
         return home_of_run(one.path)
-    return home_of_group(one.path) if isinstance(one, Artifact) else home_of(one.path)
+    if not isinstance(one, Artifact):
+        return home_of(one.path)
+    return Path(one.entry.home) if one.entry.home else home_of_group(one.path)
 
 
 def paths_of(one: Any) -> list[str]:

@@ -9,11 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from artifact_store.descriptors import map_array, opened
+from artifact_store.descriptors import map_array, open_unnoted, opened
 from artifact_store.leases import is_leased, leased
 
 # Where locks, times and renames may be another host's: what comes over a network or out of a process.
@@ -34,30 +35,34 @@ class Finding:
         What was seen.
     means
         What follows where it does not work.
+    is_needed
+        Whether a store should not be kept where it does not work; otherwise something is slower, or left out.
     """
 
     name: str
     works: bool
     found: str
     means: str = ""
+    is_needed: bool = True
 
 
-Trial = Callable[[str], str]
+Trial: TypeAlias = Callable[[str], str]
 
 
 def tried(folder: str) -> list[Finding]:
     """Every trial in a folder, of which nothing is left; `OSError` if nothing can be written there."""
     with tempfile.TemporaryDirectory(prefix="doctor-", dir=folder) as scratch:
-        return [_finding(scratch, number, *one) for number, one in enumerate(_TRIALS)]
+        return [_finding(scratch, *one) for one in (*_NEEDED, *_HELPFUL)]
 
 
-def _finding(scratch: str, number: int, name: str, trial: Trial, means: str) -> Finding:
-    folder = f"{scratch}/{number}"
+def _finding(scratch: str, name: str, trial: Trial, means: str) -> Finding:
+    folder, is_needed = f"{scratch}/{name}", name in [one for one, *_ in _NEEDED]
     os.mkdir(folder)
     try:
-        return Finding(name, True, trial(folder))
+        return Finding(name, True, trial(folder), "", is_needed)
     except (OSError, AssertionError) as error:
-        return Finding(name, False, str(error) or "it did something else", means)
+        found = str(error) or "it did something else"
+        return Finding(name, False, found, means, is_needed)
 
 
 def _write(path: str, content: bytes) -> None:
@@ -73,7 +78,7 @@ def _replacing(folder: str) -> str:
         assert os.pread(descriptor, 9, 0) == b"old", "a file changed under its reader"
     with opened(f"{folder}/old") as descriptor:
         assert os.pread(descriptor, 9, 0) == b"new", "the new file is not seen"
-    return "a file takes the place of another, whose readers go on"
+    return "a file replaces another, whose readers go on"
 
 
 def _folders(folder: str) -> str:
@@ -83,7 +88,7 @@ def _folders(folder: str) -> str:
     try:
         os.rename(f"{folder}/one", f"{folder}/two")
     except OSError:
-        return "a folder never takes the place of one that holds something"
+        return "no folder replaces one that holds something"
     raise AssertionError("a folder took the place of another")
 
 
@@ -103,11 +108,27 @@ def _links(folder: str) -> str:
 
 
 def _leases(folder: str) -> str:
-    with leased(f"{folder}/lock", 7):
-        assert is_leased(f"{folder}/lock", 7), "a lock that is held is not seen"
-        assert not is_leased(f"{folder}/lock", 8), "one byte locks another"
-    assert not is_leased(f"{folder}/lock", 7), "a lock outlives its holder"
-    return "one byte of a file can be locked"
+    lock = f"{folder}/lock"
+    with leased(lock, 7):
+        assert _in_another_process(
+            is_leased, lock, 7
+        ), "a lock that is held is not seen"
+        assert not _in_another_process(is_leased, lock, 8), "one byte locks another"
+    assert not _in_another_process(is_leased, lock, 7), "a lock outlives its holder"
+    return "a byte is locked, as other processes see"
+
+
+def _in_another_process(ask: Callable[..., bool], *given: Any) -> bool:
+    child = os.fork()
+    if not child:
+        # Whatever happens, nothing of the parent is carried on here.
+        try:
+            os._exit(int(ask(*given)))
+        finally:
+            os._exit(2)
+    answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert answer in (0, 1), "another process could not ask"
+    return bool(answer)
 
 
 def _stages(folder: str) -> str:
@@ -144,40 +165,72 @@ def _appends(folder: str) -> str:
     return "lines are added at the end"
 
 
-_SLOWER: Final = "Results are right all the same; some work may be done twice."
-_TRIALS: Final[tuple[tuple[str, Trial, str], ...]] = (
-    (
-        "rename",
-        _replacing,
-        "Readers may see half of a result. Do not keep a store here.",
-    ),
-    (
-        "rename folders",
-        _folders,
-        "Writers may damage each other's data. Do not keep a store here.",
-    ),
-    (
-        "exclusive files",
-        _exclusive,
-        "Writers may damage each other's data. Do not keep a store here.",
-    ),
-    ("links", _links, "There are no doors; entries are found all the same."),
+def _room(folder: str) -> str:
+    with open(f"{folder}/file", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        assert os.fstat(file.fileno()).st_size == 1 << 20, "the room was not made"
+    return "room can be asked for before writing"
+
+
+def _times(folder: str) -> str:
+    """The steps in which files are stamped: of two that are written one after the other, the second is no older."""
+    stamps = list[int]()
+    until = time.monotonic() + _LONGEST_STEP
+    while len(set(stamps)) < 3 and time.monotonic() < until:
+        _write(f"{folder}/file", b"x")
+        stamps.append(os.stat(f"{folder}/file").st_mtime_ns)
+    assert stamps == sorted(stamps), "a file is older than one written before it"
+    different = sorted(set(stamps))
+    assert len(different) > 1, f"all files of {_LONGEST_STEP:g} s bear one time"
+    step = min(later - one for one, later in pairwise(different))
+    return f"files written {step / 1e6:.2g} ms apart bear different times"
+
+
+def _used(folder: str) -> str:
+    path = f"{folder}/file"
+    _write(path, b"x")
+    os.utime(path, (1e9, 1e9))
+    os.close(open_unnoted(path))
+    with open(path, "rb") as file:
+        file.read()
+    assert (
+        os.stat(path).st_atime > 1e9
+    ), "a file that was read is not known to have been"
+    return "when a file was read is noted"
+
+
+# No file system stamps in longer steps than two seconds.
+_LONGEST_STEP: Final = 2.5
+
+_AWAY: Final = "Do not keep a store here."
+_RIGHT: Final = "Results are right all the same."
+_Trials: TypeAlias = tuple[tuple[str, Trial, str], ...]
+_NEEDED: Final[_Trials] = (
+    ("rename", _replacing, f"Readers may see half of a result. {_AWAY}"),
+    ("rename folders", _folders, f"Writers may damage each other's data. {_AWAY}"),
+    ("exclusive files", _exclusive, f"Writers may damage each other's data. {_AWAY}"),
+    ("maps", _maps, f"Results of 1 MiB and more cannot be opened. {_AWAY}"),
+    ("times", _times, f"What was changed may pass for unchanged. {_AWAY}"),
     (
         "locks of bytes",
         _leases,
-        f"Callers of one cold key do not wait for each other. {_SLOWER}",
+        f"Callers of one cold key do not wait for each other: some work may be done twice. {_RIGHT}",
     ),
     (
         "locks of folders",
         _stages,
-        "What dead writers leave is swept after a minute by anybody's clock.",
+        "What a writer has not finished after a minute may be swept: he says that it could not be stored.",
     ),
+)
+_HELPFUL: Final[_Trials] = (
+    ("links", _links, f"There are no doors for people. {_RIGHT}"),
+    ("appending", _appends, f"Misses are explained with less. {_RIGHT}"),
+    ("room", _room, f"Writing large results takes longer. {_RIGHT}"),
     (
-        "maps",
-        _maps,
-        "Results of 1 MiB and more cannot be opened. Do not keep a store here.",
+        "uses",
+        _used,
+        "With a budget, `gc` takes what was made longest ago for what was longest unused.",
     ),
-    ("appending", _appends, f"Misses may be explained with less. {_SLOWER}"),
 )
 
 

@@ -38,6 +38,7 @@ Kind: TypeAlias = Literal[
     "version",
     "corrupt",
     "evicted",
+    "refresh",
 ]
 
 # How much of a digest people are shown.
@@ -155,11 +156,14 @@ def _differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
         return
     if then.whole != call.whole.hex:
         yield Cause("upstream", "the analyses that it calls reach other code")
+    elif manifest.key == call.key.digest.hex:
+        what = "it was kept before the mode refresh began, so it counts as missing"
+        yield Cause("refresh", what)
     else:
         yield Cause(
             "input",
             "nothing recorded differs from the nearest entry: inputs are passed in another form (by another name, as "
-            f"a tuple and not a list), or another release made it ({then.versions['artifact_store']})",
+            f"a tuple and not a list), or another release made it ({then.versions.get('artifact_store', '?')})",
         )
 
 

@@ -94,9 +94,9 @@ class CompressedArray(msgspec.Struct, frozen=True):
         """
         first, stop, _ = rows.indices(self.stored.shape[0])
         shape = (max(0, stop - first), *self.stored.shape[1:])
-        found = np.empty(shape, self.stored.dtype)
         with opened(self.path) as descriptor:
             check_stat(descriptor, self.path, self.stored, self.expected)
+            found = np.empty(shape, self.stored.dtype)
             index = self._index(descriptor)
             size = self.stored.rows
             for number in range(first // size, -(-stop // size) if len(found) else 0):

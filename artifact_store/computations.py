@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from artifact_store.arraysets import ArraySet
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments, inputs_of, paths_of
 from artifact_store.causes import causes_of_miss
@@ -25,9 +26,11 @@ from artifact_store.encoding import PLAIN
 from artifact_store.errors import (
     ArtifactStoreError,
     ComputationRefused,
+    KeepRefused,
     MissRefused,
     NotKept,
     OnlyComputed,
+    ReadOnly,
     UndeclaredCall,
     Unstorable,
 )
@@ -79,6 +82,19 @@ def _leased(call: Call) -> AbstractContextManager[None]:
     except ComputationRefused:
         causes = tuple(one.what for one in causes_of_miss(call))
         raise MissRefused(str(call), causes) from None
+    except ReadOnly:
+        raise KeepRefused(str(call), call.store.location, call.key) from None
+
+
+def compute_aside(call: Call, function: Callable[..., Any], why: str) -> Publication:
+    """As `compute`, where the result is not to be kept; refused where nothing is to be computed."""
+    try:
+        call.store.lease(call.key)  # Asked for, and not taken.
+    except ComputationRefused:
+        raise MissRefused(str(call), (why,)) from None
+    except ReadOnly:
+        pass
+    return compute(call, function)
 
 
 @contextmanager
@@ -136,12 +152,7 @@ def compute(call: Call, function: Callable[..., Any]) -> Publication:
             one.check_unchanged()
     if not call.is_as_made():
         recorder.fleeting = "it changed the arguments that it was given"
-    try:
-        arrays, single = arrays_of(call.key.analysis, result, call.declaration.dims)
-    except Unstorable as error:
-        error.result = result
-        error.add_note("What the function returned is this error's attribute `result`.")
-        raise
+    arrays, single = _arrays(call.declaration, result)
     if recorder.fleeting:
         made = returned(arrays, single)
         raise NotKept(str(call), recorder.fleeting, made, call.key)
@@ -184,7 +195,17 @@ def uncached(
     )
     folder = None if home is None else str(home)
     result = drained(name, function(*args, **kwargs), folder)
-    return returned(*arrays_of(name, result, declaration.dims))
+    return returned(*_arrays(declaration, result))
+
+
+def _arrays(declaration: Declaration, result: Any) -> tuple[ArraySet, bool]:
+    """As `arrays_of`; what cannot be stored is in the error."""
+    try:
+        return arrays_of(declaration.name, result, declaration.dims)
+    except Unstorable as error:
+        error.result = result
+        error.add_note("What the function returned is this error's attribute `result`.")
+        raise
 
 
 _KEEP = (

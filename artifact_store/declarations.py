@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from types import FunctionType
 from typing import Any, get_args
 
@@ -16,6 +15,7 @@ from artifact_store.closures.origins import fault_of_package
 from artifact_store.encoding import encode, is_plain
 from artifact_store.errors import BadDeclaration
 from artifact_store.modes import ModeName
+from artifact_store.recent import cached_property
 from artifact_store.stores.base import Store
 from artifact_store.versions import version_of
 

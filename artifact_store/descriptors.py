@@ -27,6 +27,10 @@ from artifact_store.errors import CorruptArtifact, LinkInStore
 ALLOCATE_BYTES: Final = 1 << 20
 
 
+# What no manifest, record or metadata come near: those of 5,000 arrays take 1 MB.
+MOST_BYTES: Final = 64 << 20
+
+
 class FileStat(msgspec.Struct, frozen=True, array_like=True):
     """What changes whenever somebody writes to a file; in a manifest, a list."""
 
@@ -129,9 +133,18 @@ def opened(path: str) -> Iterator[int]:
 
 
 def read_file(path: str) -> bytes:
-    """All of a small file."""
+    """All of a small file; `CorruptArtifact` of one that is larger than any of ours."""
     with opened(path) as descriptor:
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        size = os.fstat(descriptor).st_size
+        check_size(size, path)
+        return os.pread(descriptor, size, 0)
+
+
+def check_size(size: int, path: str) -> None:
+    """Raise `CorruptArtifact` of a file that is too large to be a manifest, a record or metadata, before it is read."""
+    if size > MOST_BYTES:
+        problem = f"has {size} bytes, more than the {MOST_BYTES} of any file of ours"
+        raise CorruptArtifact(path, problem)
 
 
 def check_file(path: str, expected: bytes) -> None:

@@ -17,7 +17,10 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 # The form of a digest where records are read that strangers may have written.
-Hex: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Hex: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+# A number of bytes, or of something that takes one byte at least.
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Digest(msgspec.Struct, frozen=True, order=True):

@@ -604,6 +604,16 @@ class StoreFailed(ArtifactStoreError, OSError):
         )
 
 
+class NotReadable(StoreFailed):
+    """A result is stored, and cannot be read at this moment; it was computed once more, and is in `result`."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} is stored in {self.location} and cannot be read there: {self.cause}. It was computed for "
+            "this once; what is stored stays."
+        )
+
+
 class NotKept(StoreFailed):
     """A result depends on what may be otherwise at any time, so it is the answer to no call; it is in `result`."""
 
@@ -617,6 +627,20 @@ class NotKept(StoreFailed):
         return (
             f"{self.call} was computed but not stored: {self.cause}, so the same call may give something else the "
             "next time. Have it depend on what it is given alone; what it is to remember, leave to functools.cache."
+        )
+
+
+class KeepRefused(ArtifactStoreError, LookupError):
+    """A call has no entry, and its store is not to be written to, so there can be no artifact of it."""
+
+    def __init__(self, call: str, location: str, key: object = None) -> None:
+        super().__init__(call, location)
+        self.call, self.location, self.key = call, location, key
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call} is not stored, and {self.location} is not written to in this mode, so there is no artifact "
+            "of it, and nothing was computed. Call the function, which gives arrays; or choose the mode rw."
         )
 
 

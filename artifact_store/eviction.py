@@ -1,6 +1,8 @@
 """Which entries go so that a store keeps within a budget.
 
-    entries, by the data that they name ──► *weighed* ──► protected, or in the order in which they go ──► *Eviction*
+    entries, by the data that they name ──► *weighed* ──► protected, or in the order in which they go ──► *eviction*
+                                                                                                             │
+                                                       what is still protected by nothing ◄── *evicted* ◄────┘
 
 First go those of the least worth. The worth of data is what it takes to compute them again, per byte that they take
 and second since they were used:
@@ -16,15 +18,16 @@ at all, it is when the entry was made.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.leases import is_leased, place_of
-from artifact_store.listing import Brief, briefs
+from artifact_store.listing import Brief, briefs, use_of
 from artifact_store.pins import pins
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
@@ -140,6 +143,31 @@ def eviction(store: Store, budget: Budget, total: Weight) -> Eviction:
     return Eviction(tuple(evicted), left, kept)
 
 
+def evicted(store: Store, planned: Eviction) -> Eviction:
+    """Remove what is to go, unless it was pinned, used or asked for since that was planned; what did go.
+
+    Data stay that an entry names which was published meanwhile.
+    """
+    layout = Layout(store.location)
+    pinned = {one.key for one in pins(layout.root)}
+    free = [one for one in planned.evicted if not _is_wanted(one, pinned, layout)]
+    store.remove([key for one in free for key in one.keys])
+    gone = [one for one in free if not os.path.lexists(layout.group(one.output))]
+    staid = planned.freed - sum((one.weight for one in gone), Weight())
+    return Eviction(tuple(gone), planned.left + staid, planned.kept)
+
+
+def _is_wanted(held: Held, pinned: Collection[Key], layout: Layout) -> bool:
+    """Whether something speaks for data that did not when it was decided that they may go."""
+    for key in held.keys:
+        if key in pinned or is_leased(layout.lock, place_of(key.digest.hex)):
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            if use_of(os.lstat(layout.manifest(key))) > held.used:
+                return True
+    return False
+
+
 def weighed(layout: Layout) -> list[Held]:
     """All data that entries name, each with what is known of it."""
     found: dict[str, Held] = {}
@@ -150,6 +178,9 @@ def weighed(layout: Layout) -> list[Held]:
         made_of = brief.analysis, tuple(one.digest for one in brief.provenance.inputs)
         this = brief.provenance.created, brief.output
         newest[made_of] = max(newest.get(made_of, this), this)
+    # What went meanwhile.
+    for output in [one.output for one in found.values() if not one.keys]:
+        del found[output]
     for held in found.values():
         held.weight += weight_of(layout.group(held.output))
     for output, doors in _doors(layout).items():
@@ -168,21 +199,13 @@ def _add(held: Held, brief: Brief, layout: Layout) -> None:
     held.keys.append(brief.address)
     held.weight += Weight(status.st_size, 1)
     held.seconds = max(held.seconds, brief.provenance.seconds)
-    held.used = max(held.used, _used(status))
-
-
-def used_last(layout: Layout, brief: Brief) -> float:
-    """When an entry was used last, in seconds of the storage's clock, as far as the file system notes it."""
-    return _used(os.lstat(layout.manifest(brief.address)))
-
-
-def _used(status: os.stat_result) -> float:
-    return max(status.st_atime, status.st_mtime)
+    held.used = max(held.used, use_of(status))
 
 
 def _protect(found: dict[str, Held], newest: Iterable[str], layout: Layout) -> None:
     for output in newest:
-        found[output].protected = "newest"
+        if output in found:
+            found[output].protected = "newest"
     pinned = {one.key for one in pins(layout.root)}
     for held in found.values():
         for key in held.keys:
@@ -197,11 +220,13 @@ def _doors(layout: Layout) -> dict[str, Weight]:
     """What the doors to each data weigh."""
     found: dict[str, Weight] = {}
     for folder in _real_folders(layout.root):
-        for door in os.scandir(folder):
-            if door.is_symlink():
-                output = os.path.basename(os.readlink(door.path))
-                weight = Weight(door.stat(follow_symlinks=False).st_size, 1)
-                found[output] = found.get(output, Weight()) + weight
+        # Others make and remove doors, and the last takes their folder with it.
+        with contextlib.suppress(FileNotFoundError):
+            for door in os.scandir(folder):
+                if door.is_symlink():
+                    output = os.path.basename(os.readlink(door.path))
+                    weight = Weight(door.stat(follow_symlinks=False).st_size, 1)
+                    found[output] = found.get(output, Weight()) + weight
     return found
 
 
@@ -213,14 +238,17 @@ def _real_folders(root: str) -> Iterator[str]:
 
 def weight_of(path: str) -> Weight:
     """What a file weighs, or all files below a folder; links are files."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        return Weight(os.lstat(path).st_size, 1)
+    is_folder = os.path.isdir(path) and not os.path.islink(path)
+    found = _files_below(path) if is_folder else [path]
     nbytes = files = 0
-    for at, folders, names in os.walk(path):
-        for name in names + [one for one in folders if os.path.islink(f"{at}/{one}")]:
-            try:
-                nbytes += os.lstat(f"{at}/{name}").st_size
-            except FileNotFoundError:
-                continue  # It went meanwhile.
+    for file in found:
+        with contextlib.suppress(FileNotFoundError):  # It went meanwhile.
+            nbytes += os.lstat(file).st_size
             files += 1
     return Weight(nbytes, files)
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for at, folders, names in os.walk(folder):
+        links = [one for one in folders if os.path.islink(f"{at}/{one}")]
+        yield from (f"{at}/{name}" for name in names + links)

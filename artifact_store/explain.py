@@ -24,6 +24,7 @@ from artifact_store.keys import Key
 from artifact_store.manifests import InputRecord, Manifest
 from artifact_store.reads import Question, Read
 from artifact_store.stores.base import Entry
+from artifact_store.terminals import visible
 from artifact_store.traces import asked_anew, peek, reads_of
 
 State: TypeAlias = Literal["hit", "miss", "pending"]
@@ -74,7 +75,7 @@ class Explanation:
             ]
         lines += [f"drift, not part of the key: {one}" for one in self.drift]
         lines += [f"not pure: {one}" for one in self.flags]
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
         """The same, for JSON."""

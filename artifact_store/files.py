@@ -90,6 +90,8 @@ class Content(ABC):
         self._path, self._label = path, label
         self._files = dict(sorted(files.items()))
         self.signature: Signatures = tuple(self._files.values())
+        # Whether it could be written to from now on without showing it.
+        self._is_racy = is_racy(self.signature, time.time_ns())
         self._digests: Mapping[str, Digest] | None = None
 
     @property
@@ -187,6 +189,8 @@ class File(Content):
         """Raise `FileChanged` unless the file is still the one that `root` stands for."""
         with self._open(self._path):
             pass
+        if self._is_racy and self._digest() != self.digests:
+            raise self._changed(self._path, "was written")
 
     def read_bytes(self) -> bytes:
         """All bytes of the file, which are those that `root` stands for."""

@@ -3,7 +3,9 @@
     manifests ──► what they name ──► *unneeded* ──► *removed*
 
 Whoever publishes writes data and records first, and names them last. So what no manifest names is garbage only if it
-has been there, untouched, for longer than a publication may take.
+had been there, untouched, for longer than a publication may take when we began to look, by the clock of the storage;
+and it goes only if it has not been touched since, as whoever names something does before and after. This holds
+however long looking takes, or the process sleeps in between.
 """
 
 from __future__ import annotations
@@ -11,19 +13,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from artifact_store.descriptors import GUARDED, refuse_links
+from artifact_store.digests import Digest
 from artifact_store.equivalence import blessings
-from artifact_store.errors import CorruptArtifact
+from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.listing import Unread, briefs
-from artifact_store.staging import UNLOCKED_SECONDS, Stage, staged, storage_time, take
+from artifact_store.listing import briefs, refuse_unread
+from artifact_store.reads import Found
+from artifact_store.staging import (
+    UNLOCKED_SECONDS,
+    Stage,
+    staged,
+    storage_time_ns,
+    take,
+)
 from artifact_store.stores.base import Store
 from artifact_store.stores.quarantine import note_of
 from artifact_store.stores.quarantine import quarantined as listed
+from artifact_store.stores.records import Records
 
 Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine"]
 Advance: TypeAlias = Callable[[int, str], None]
@@ -41,25 +52,32 @@ class Garbage:
     kind
         `data` and `record`: no manifest names them. `door`: it leads to data that are gone, or go. `stage`: left behind
         by a writer that died. `quarantine`: it was set aside as corrupt, and is kept until somebody asks.
+    touched_last
+        When data or a record were, in nanoseconds: whoever names them touches them.
     """
 
     kind: Kind
     path: str
     nbytes: int
+    touched_last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """All that manifests and blessings name."""
+    """All that manifests and blessings name, and the keys that they are under."""
 
+    keys: set[str] = field(default_factory=set)
     outputs: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
     details: dict[str, set[str]] = field(
         default_factory=lambda: {"closures": set(), "inputs": set()}
     )
 
 
 def unneeded(
-    store: Store, advance: Advance = lambda count, note: None
+    store: Store,
+    advance: Advance = lambda count, note: None,
+    without: Collection[Key] = (),
 ) -> list[Garbage]:
     """What nothing in a store in a directory needs, but for what was set aside as corrupt.
 
@@ -67,6 +85,8 @@ def unneeded(
     ----------
     advance
         Told how many manifests or doors have been looked at.
+    without
+        Keys whose entries count as gone already.
 
     Raises
     ------
@@ -74,13 +94,13 @@ def unneeded(
         A manifest that cannot be read now may name anything.
     """
     layout = Layout(store.location)
-    now = storage_time(layout.staging)
-    old = now - GRACE_SECONDS
-    named = _named(store, layout, advance)
+    now = storage_time_ns(layout.staging)
+    old = now - int(GRACE_SECONDS * 1e9)
+    named = _named(store, layout, advance, set(without))
     data = list(_data(layout, named, old))
     gone = {os.path.basename(one.path) for one in data}
     doors = _doors(layout, named, gone, advance)
-    records = _records(layout, named, old)
+    records = [*_records(layout, named, old), *_steps(layout, named, old)]
     return [*data, *records, *doors, *_stages(layout, now)]
 
 
@@ -90,12 +110,23 @@ def quarantined(store: Store) -> list[Garbage]:
     return [Garbage("quarantine", path, _nbytes(path)) for path in aside]
 
 
-def _named(store: Store, layout: Layout, advance: Advance) -> _Named:
+def stages_left(layout: Layout) -> Iterator[Garbage]:
+    """What writers left behind that died."""
+    return _stages(layout, storage_time_ns(layout.staging))
+
+
+def _named(
+    store: Store, layout: Layout, advance: Advance, without: Collection[Key]
+) -> _Named:
     named, analyses = _Named(), set[str]()
     closures, inputs = named.details["closures"], named.details["inputs"]
-    for brief in briefs(layout, None, advance, _refuse_unread):
+    for brief in briefs(layout, None, advance, refuse_unread):
+        if without and brief.address in without:
+            continue
         analyses.add(brief.analysis)
+        named.keys.add(brief.key)
         named.outputs.add(brief.output)
+        named.reads.add(brief.reads or "")
         closures.add(brief.provenance.closure)
         inputs.update(one.digest for one in brief.provenance.inputs)
     for analysis in analyses:
@@ -104,27 +135,41 @@ def _named(store: Store, layout: Layout, advance: Advance) -> _Named:
     return named
 
 
-def _refuse_unread(error: Unread) -> None:
-    """Go on without a manifest only if it is none, or is gone; one that cannot be read at this moment names data."""
-    cause = error.__cause__
-    is_unread = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
-    if is_unread or not isinstance(error, CorruptArtifact):
-        raise error
-
-
-def _data(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
+def _data(layout: Layout, named: _Named, old: int) -> Iterator[Garbage]:
     for folder in _scanned(layout.data, layout):
         for group in _scanned(folder.path, layout):
-            if group.name not in named.outputs and _is_older(group.path, old):
-                yield Garbage("data", group.path, _nbytes(group.path))
+            if group.name not in named.outputs:
+                yield from _if_older("data", group.path, old)
 
 
-def _records(layout: Layout, named: _Named, old: float) -> Iterator[Garbage]:
+def _records(layout: Layout, named: _Named, old: int) -> Iterator[Garbage]:
     for kind, digests in named.details.items():
         for record in _scanned(layout.records(kind), layout):
-            digest = record.name.removesuffix(".json")
-            if digest not in digests and _is_older(record.path, old):
-                yield Garbage("record", record.path, _nbytes(record.path))
+            if record.name.removesuffix(".json") not in digests:
+                yield from _if_older("record", record.path, old)
+
+
+def _steps(layout: Layout, named: _Named, old: int) -> Iterator[Garbage]:
+    """The ends of computations whose results are gone; the way to them is that of others, too."""
+    records = Records(layout)
+    for record in _scanned(layout.records("steps"), layout):
+        node = record.name.removesuffix(".json")
+        for found in _if_older("record", record.path, old):
+            steps = records.steps(Digest("blake3", node))
+            leads = node in named.reads or any(
+                not isinstance(one, Found) or one.key in named.keys for one in steps
+            )
+            # What cannot be read may lead anywhere.
+            if steps and not leads:
+                yield found
+
+
+def _if_older(kind: Kind, path: str, old: int) -> Iterator[Garbage]:
+    """What is at a path, if it was touched last before it was so late; what is gone by now is none."""
+    with contextlib.suppress(FileNotFoundError):
+        touched_last = os.lstat(path).st_mtime_ns
+        if touched_last < old:
+            yield Garbage(kind, path, _nbytes(path), touched_last)
 
 
 def _doors(
@@ -134,27 +179,28 @@ def _doors(
     for folder in _scanned(layout.root, layout):
         number = 0
         for number, door in enumerate(_scanned(folder.path, layout), 1):
-            if door.is_symlink() and _is_shut(door.path, layout, named, gone):
-                yield Garbage("door", door.path, _nbytes(door.path))
+            with contextlib.suppress(FileNotFoundError):
+                if door.is_symlink() and _is_shut(door.path, layout, named, gone):
+                    yield Garbage("door", door.path, _nbytes(door.path))
         advance(number, folder.name)
 
 
 def _is_shut(door: str, layout: Layout, named: _Named, gone: set[str]) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        target = os.readlink(door)
-        output = os.path.basename(target)
-        if output not in named.outputs:
-            leads = os.path.normpath(f"{os.path.dirname(door)}/{target}")
-            is_ours = leads == layout.group(output)
-            return is_ours and (output in gone or not os.path.lexists(leads))
-    return False
+    target = os.readlink(door)
+    output = os.path.basename(target)
+    leads = os.path.normpath(f"{os.path.dirname(door)}/{target}")
+    if output in named.outputs or leads != layout.group(output):
+        return False
+    return output in gone or not os.path.lexists(leads)
 
 
-def _stages(layout: Layout, now: float) -> Iterator[Garbage]:
-    old = now - UNLOCKED_SECONDS
+def _stages(layout: Layout, now: int) -> Iterator[Garbage]:
+    old = now - int(UNLOCKED_SECONDS * 1e9)
     for stage in _scanned(layout.staging, layout):
-        if _is_older(stage.path, old) and not _is_held(stage.path):
-            yield Garbage("stage", stage.path, _nbytes(stage.path))
+        # The age first: to ask for the lock of a young one would be to take it from whoever is about to.
+        for found in _if_older("stage", stage.path, old):
+            if not _is_held(stage.path):
+                yield found
 
 
 def removed(
@@ -164,21 +210,22 @@ def removed(
 ) -> list[Garbage]:
     """Remove what is found unneeded and still is; what was removed."""
     layout, gone = Layout(store.location), []
-    old = storage_time(layout.staging) - GRACE_SECONDS
     for one in found:
         with staged(layout.staging) as stage:
-            gone += [one] if _remove(one, stage, old) else []
+            gone += [one] if _remove(one, stage) else []
         advance(1, one.kind)
     return gone
 
 
-def _remove(one: Garbage, stage: Stage, old: float) -> bool:
+def _remove(one: Garbage, stage: Stage) -> bool:
     with contextlib.suppress(FileNotFoundError, BlockingIOError):
         match one.kind:
             case "data" | "record":
-                then = os.lstat(one.path)
-                return then.st_mtime < old and take(one.path, stage, then.st_mtime_ns)
+                return take(one.path, stage, one.touched_last)
             case "door":
+                # If it leads to data again, they or it have come back.
+                if os.path.exists(one.path):
+                    return False
                 os.unlink(one.path)
             case "stage":
                 with _held(one.path):
@@ -223,16 +270,13 @@ def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:
             yield from found
 
 
-def _is_older(path: str, when: float) -> bool:
-    try:
-        return os.lstat(path).st_mtime < when
-    except FileNotFoundError:
-        return False
-
-
 def _nbytes(path: str) -> int:
-    """The bytes of a file, or of all files in a folder."""
+    """The bytes of a file, or of all files in a folder, from which others may take some away meanwhile."""
     if os.path.islink(path) or not os.path.isdir(path):
         return os.lstat(path).st_size
-    files = (f"{at}/{name}" for at, _, names in os.walk(path) for name in names)
-    return sum(os.lstat(file).st_size for file in files)
+    nbytes = 0
+    for at, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                nbytes += os.lstat(f"{at}/{name}").st_size
+    return nbytes

@@ -8,8 +8,8 @@ from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call
 from artifact_store.errors import (
     CorruptArtifact,
+    NotReadable,
     OnlyComputed,
-    ReadOnly,
     StoreFailed,
 )
 from artifact_store.events import Published, SetAside, emit, log
@@ -68,14 +68,29 @@ def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
     call.store.set_aside(call.key, f"{corrupt.path} {corrupt.problem}")
 
 
+def set_aside_if_there(call: Call, found: Entry, corrupt: CorruptArtifact) -> None:
+    """The same of an entry that could not be read since it was found; if it was evicted since, it is not corrupt."""
+    now = find_sound(call)
+    if now is not None and now.files == found.files:
+        set_aside(call, corrupt)
+
+
+def unreadable(call: Call, error: OSError, again: Publication) -> NotReadable:
+    """What to say of an entry that cannot be read now, with what was computed instead."""
+    result = returned(again.arrays, again.single)
+    return NotReadable(str(call), call.store.location, str(error), result, call.key)
+
+
+def only_computed(call: Call, made: Publication) -> OnlyComputed:
+    """What to say of a result that is not to be kept."""
+    result = returned(made.arrays, made.single)
+    return OnlyComputed(str(call), call.store.location, result, call.key)
+
+
 def publish(call: Call, publication: Publication) -> Entry:
     """Keep a result; if that fails, the error carries the result."""
     try:
         made = call.store.publish(publication.key or call.key, publication)
-    except ReadOnly as refused:
-        result = returned(publication.arrays, publication.single)
-        where = call.store.location
-        raise OnlyComputed(str(call), where, result, call.key) from refused
     except OSError as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(

@@ -2,9 +2,9 @@
 
 A lease is a kernel lock on one byte of the lock file of a store, whose place is
 made of the key: nothing is created or removed to take it, whoever dies loses it
-at once, unless a child that he forked lives on, and the next in line goes on. It
-saves work and guards nothing: entries are immutable, so two writers at worst
-write the same bytes.
+at once, whatever children of his live on, and the next in line goes on. It saves
+work and guards nothing: entries are immutable, so two writers at worst write the
+same bytes.
 """
 
 from __future__ import annotations
@@ -22,22 +22,36 @@ from artifact_store.descriptors import GUARDED, open_made
 _FLOCK: Final = struct.Struct("hhqqi4x")
 
 
+# Of every lease that this process holds or waits for.
+_descriptors: set[int] = set()
+
+
+def _let_go() -> None:
+    """Have a forked child share no lease: it would hold it on where its parent, who computes, dies."""
+    while _descriptors:
+        os.close(_descriptors.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 @contextlib.contextmanager
 def leased(path: str, place: int) -> Iterator[None]:
     """Hold the lease at `place` of the file at `path`, after waiting for whoever holds it now.
 
     Two threads of one process exclude each other too. Where locks cannot be had, nothing is held.
     """
-    descriptor = _acquire_if_possible(path, place)
+    process, descriptor = os.getpid(), _acquire_if_possible(path, place)
     if descriptor is None:
         yield
         return
     try:
         yield
     finally:
-        # A forked child shares the lock and may outlive us, so closing would not be enough.
-        _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, place)
-        os.close(descriptor)
+        if process == os.getpid():
+            # What was forked by other means than `os.fork` shares the lock, so closing would not be enough.
+            _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, place)
+            _close(descriptor)
 
 
 def is_leased(path: str, place: int) -> bool:
@@ -68,15 +82,21 @@ def _acquire_if_possible(path: str, place: int) -> int | None:
         # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
         # publishes then tells what is wrong with the place.
         return None
+    _descriptors.add(descriptor)
     try:
         _lock(descriptor, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, place)
     except OSError:
-        os.close(descriptor)
+        _close(descriptor)
         return None
     except BaseException:
-        os.close(descriptor)
+        _close(descriptor)
         raise
     return descriptor
+
+
+def _close(descriptor: int) -> None:
+    _descriptors.discard(descriptor)
+    os.close(descriptor)
 
 
 def _lock(descriptor: int, command: int, kind: int, place: int) -> None:

@@ -9,23 +9,26 @@ Lists believe what a manifest says of itself; `verify` tells whether it is what 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import msgspec
 
-from artifact_store.descriptors import open_unnoted, refuse_links
-from artifact_store.digests import Digest
+from artifact_store.descriptors import check_size, open_unnoted, refuse_links
+from artifact_store.digests import Count, Digest, Hex
 from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import MANIFEST_FORMAT, format_of
+from artifact_store.manifests import MANIFEST_FORMAT, NOT_JSON, format_of
 
 # Why a manifest is not listed.
 Unread: TypeAlias = CorruptArtifact | UnknownFormat
 
-_SUFFIX: Final = ".json"
-_STEM: Final = -len(_SUFFIX)
+# What bears another name is none of ours.
+_PREFIX: Final = re.compile("[0-9a-f]{2}")
+_MANIFEST: Final = re.compile("[0-9a-f]{62}[.]json")
+_STEM: Final = -len(".json")
 # Manifests are small; one that is not takes another read.
 _BLOCK: Final = 1 << 16
 
@@ -35,8 +38,8 @@ class BriefArray(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
-    size: int
+    shape: tuple[Count, ...]
+    size: Count
 
 
 class BriefParam(msgspec.Struct, frozen=True, gc=False):
@@ -70,9 +73,10 @@ class Brief(msgspec.Struct, frozen=True, gc=False):
     format: int
     key: str
     analysis: str
-    output: str
+    output: Hex
     arrays: tuple[BriefArray, ...]
     provenance: BriefProvenance
+    reads: str | None = None
 
     @property
     def address(self) -> Key:
@@ -139,17 +143,25 @@ def briefs(
         advance(len(names), of)
 
 
+def refuse_unread(error: Unread) -> None:
+    """Go on without a manifest only if it is none, or is gone; one that cannot be read at this moment names data."""
+    cause = error.__cause__
+    is_unread = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    if is_unread or not isinstance(error, CorruptArtifact):
+        raise error
+
+
 def _folders(
     layout: Layout, analysis: str | None
 ) -> Iterator[tuple[str, str, list[str]]]:
     """The manifests of a store, folder by folder: analysis, beginning of the key, file names."""
+    refuse_links(layout.entries, layout.root)
     for of in [analysis] if analysis else listed_analyses(layout):
-        for prefix in _names(f"{layout.entries}/{of}"):
+        for prefix in filter(_PREFIX.fullmatch, _names(f"{layout.entries}/{of}")):
             folder = f"{layout.entries}/{of}/{prefix}"
             refuse_links(folder, layout.root)
-            names = _names(folder)
-            found = [name for name in names if name.endswith(_SUFFIX)]
-            if found and len(prefix) == 2:
+            found = list(filter(_MANIFEST.fullmatch, _names(folder)))
+            if found:
                 yield of, prefix, found
 
 
@@ -164,7 +176,7 @@ def _brief(path: str) -> Brief:
     content = read_unnoted(path)
     try:
         brief = _BRIEFS.decode(content)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         # What a newer release wrote need not have our fields.
         if (found := format_of(content)) in (None, MANIFEST_FORMAT):
             raise CorruptArtifact(path, f"is not a manifest: {error}") from error
@@ -179,11 +191,31 @@ def read_unnoted(path: str) -> bytes:
     try:
         descriptor = open_unnoted(path)
         try:
+            check_size(os.fstat(descriptor).st_size, path)
             content = os.read(descriptor, _BLOCK)
-            while len(content) % _BLOCK == 0 and (more := os.read(descriptor, _BLOCK)):
-                content += more
+            if len(content) == _BLOCK:
+                content = _whole(descriptor, path)
             return content
         finally:
             os.close(descriptor)
     except OSError as error:
         raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
+
+
+def _whole(descriptor: int, path: str) -> bytes:
+    size = os.fstat(descriptor).st_size
+    check_size(size, path)
+    return os.pread(descriptor, size, 0)
+
+
+def used_last(layout: Layout, brief: Brief) -> float:
+    """When an entry was used last, in seconds of the storage's clock, as far as the file system notes it; 0 if gone."""
+    try:
+        return use_of(os.lstat(layout.manifest(brief.address)))
+    except FileNotFoundError:
+        return 0.0
+
+
+def use_of(status: os.stat_result) -> float:
+    """The same by the stat of its manifest, which a hit reads and a list does not."""
+    return max(status.st_atime, status.st_mtime)

@@ -8,6 +8,7 @@ the digest of the rest, so a damaged one is never believed.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -18,7 +19,7 @@ import msgspec
 
 from artifact_store.arrays import FileStat
 from artifact_store.checked import fault, with_check
-from artifact_store.digests import Digest, digest_of
+from artifact_store.digests import Digest, Hex, digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
 from artifact_store.reads import Read
 from artifact_store.shards import StoredArray
@@ -27,6 +28,9 @@ MANIFEST_FORMAT: Final = 1
 
 # The boot of a seal that survives any: the data were synced to disk before the manifest was written.
 DURABLE: Final = "durable"
+
+# What decoding raises of bytes that are no record: text that is no UTF-8, nesting without end, and all else.
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -65,6 +69,11 @@ class Provenance(msgspec.Struct, frozen=True):
     whole: str = ""
 
 
+def moment() -> str:
+    """Now, as it is written down: in UTC, so that what is later is greater."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
 class Seal(msgspec.Struct, frozen=True):
     """The stat of each data file when its content was last known to be right, and the boot in which that was."""
 
@@ -93,14 +102,14 @@ class Manifest(msgspec.Struct, frozen=True):
     """
 
     format: int
-    key: str
+    key: Hex
     analysis: str
     output: str
     single: bool
     arrays: tuple[StoredArray, ...]
     seal: Seal
     provenance: Provenance
-    reads: str | None = None
+    reads: Hex | None = None
     outside: tuple[Read, ...] = ()
     flags: tuple[str, ...] = ()
     first: str = ""
@@ -109,6 +118,8 @@ class Manifest(msgspec.Struct, frozen=True):
         # It becomes a path, and strangers write manifests too.
         if not _DIGEST.fullmatch(self.output):
             raise ValueError(f"{self.output!r} is no output digest")
+        if self.single and len(self.arrays) != 1:
+            raise ValueError(f"a single result is not {len(self.arrays)} arrays")
 
     @property
     def told(self) -> Digest:
@@ -161,7 +172,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
         raise CorruptArtifact(path, problem)
     try:
         manifest = _DECODER.decode(content)
-    except (msgspec.DecodeError, ArtifactStoreError) as error:
+    except (*NOT_JSON, ArtifactStoreError) as error:
         # What a newer release wrote need not have our fields.
         if (found := format_of(content)) == MANIFEST_FORMAT:
             raise CorruptArtifact(path, f"is not a manifest: {error}") from error
@@ -179,7 +190,7 @@ def format_of(content: bytes) -> object:
     """The format that the file of a manifest says it has; `None` if it says nothing."""
     try:
         return msgspec.json.decode(content, type=_Format).format
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None
 
 

@@ -1,4 +1,4 @@
-"""`@analysis`: a pure function whose results are kept.
+"""A pure function whose results are kept.
 
     call ──► find ─┬─ hit: nothing has changed ────────────────────────────────────────┬─► Artifact
                    └─ miss ► reuse ─┬─ hit: nothing has changed that the function read ┤
@@ -12,28 +12,29 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 import msgspec
 
-from artifact_store.arrays import Codec
-from artifact_store.arraysets import UNDECLARED, Dims
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments
 from artifact_store.closures.caches import forget_stale
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
 from artifact_store.computations import (
     compute,
+    compute_aside,
     computing,
     note_aside,
     noting,
     recorder_of,
     uncached,
 )
-from artifact_store.declarations import Declaration, declare
+from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest
 from artifact_store.errors import (
     CorruptArtifact,
+    KeepRefused,
     MethodRefused,
     NoStore,
     NotStored,
@@ -42,16 +43,23 @@ from artifact_store.errors import (
     StoreOff,
 )
 from artifact_store.events import Hit, Miss, emit
-from artifact_store.keeping import find_sound, publish, reuse, set_aside, stored
+from artifact_store.keeping import (
+    find_sound,
+    only_computed,
+    publish,
+    reuse,
+    set_aside_if_there,
+    stored,
+    unreadable,
+)
 from artifact_store.keys import Key, key_of
-from artifact_store.modes import ModeName
 from artifact_store.params import encode_inputs, encode_params
-from artifact_store.recent import Recent
+from artifact_store.recent import Recent, cached_property
 from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.signatures import Signature
 from artifact_store.spellings import Spelled, spelled, spelling_of
-from artifact_store.stores.base import Publication, Store
+from artifact_store.stores.base import Publication
 from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
 from artifact_store.transport import (
     address_of,
@@ -130,13 +138,18 @@ class Analysis(Generic[P, R]):
                 ),
             )
         try:
-            artifact = self._told(call, self.materialize)
+            artifact = self._told(call, self._served)
             try:
                 return cast(R, artifact.numpy())
             except CorruptArtifact as corrupt:
                 # What only reading brings to light; or it was evicted since it was found.
-                set_aside(call, corrupt)
+                set_aside_if_there(call, artifact.entry, corrupt)
                 return cast(R, self.materialize(call).numpy())
+            except OSError as error:
+                # Too many open files, or a disk that fails: none of that has to do with the result.
+                why = f"it cannot be read at this moment ({error})"
+                again = compute_aside(call, self._function, why)
+                raise unreadable(call, error, again) from error
         except StoreFailed as failure:
             if failure.key != call.key:
                 raise  # Of an artifact that the function asked for.
@@ -146,8 +159,24 @@ class Analysis(Generic[P, R]):
             return cast(R, failure.result)
 
     def artifact(self, *args: P.args, **kwargs: P.kwargs) -> Artifact:
-        """A lazy handle on the stored result; computed if missing. Raises `StoreFailed` if it cannot be kept."""
+        """A lazy handle on the stored result; computed if missing. Raises `StoreFailed` if it cannot be kept.
+
+        In the mode `ro`, a miss raises `KeepRefused` before anything is computed: an artifact is what lies on disk. In
+        the mode `off` there is none, which raises `StoreOff`, as in all that follows but `find`.
+        """
         return self._told(self.call(*args, **kwargs), self.materialize)
+
+    def _served(self, call: Call) -> Artifact:
+        """As `materialize`; what there can be no artifact of is computed, and is in the error."""
+        try:
+            return self.materialize(call)
+        except KeepRefused as refused:
+            return self._unkept(call, refused)
+
+    def _unkept(self, call: Call, refused: KeepRefused) -> Artifact:
+        if refused.key != call.key:
+            raise refused  # Of an artifact that the function asked for.
+        raise only_computed(call, compute(call, self._function)) from None
 
     def _told(self, call: Call, act: Callable[[Call], A]) -> A:
         """What `act` gives; if a computation makes this call, it is noted there."""
@@ -164,7 +193,7 @@ class Analysis(Generic[P, R]):
         return materialize(call, lambda: compute(call, self._function))
 
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
-        """The stored artifact, or `None`; never computes."""
+        """The stored artifact, or `None`; never computes. Nothing is stored in the mode `off`."""
         try:
             call = self.call(*args, **kwargs)
         except StoreOff:
@@ -172,14 +201,22 @@ class Analysis(Generic[P, R]):
         return self._told(call, stored)
 
     def recompute(self, *args: P.args, **kwargs: P.kwargs) -> Recomputation:
-        """Compute it again whatever is stored, keep that, and say whether it changed."""
-        call = self.call(*args, **kwargs)
-        with computing(call):
-            before = stored(call)
-            after = self._told(
-                call, lambda _: Artifact(publish(call, compute(call, self._function)))
-            )
+        """Compute it again whatever is stored, keep that, and say whether it changed.
+
+        In the mode `ro`, where it cannot be kept, `OnlyComputed` is raised, with the new arrays in its `result`. In
+        `require` nothing is computed, which raises `MissRefused`. In `refresh`, what was stored before is not compared.
+        """
+        call, before = self.call(*args, **kwargs), None
+        try:
+            with computing(call):
+                before = stored(call)
+                after = self._told(call, self._replaced)
+        except KeepRefused as refused:
+            after = self._told(call, partial(self._unkept, refused=refused))
         return Recomputation(after, before)
+
+    def _replaced(self, call: Call) -> Artifact:
+        return Artifact(publish(call, compute(call, self._function)))
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call."""
@@ -203,7 +240,10 @@ class Analysis(Generic[P, R]):
         return series(self.__name__, name, found, array)
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
-        """The call with these arguments, not yet computed."""
+        """The call with these arguments, not yet computed. Its store, and how it is seen, are those of this moment.
+
+        In the mode `off` there is none, which raises `StoreOff`.
+        """
         spelling = spelling_of(args, kwargs)
         if spelling is None:
             return self._bound(args, kwargs)
@@ -283,7 +323,7 @@ class Analysis(Generic[P, R]):
         """What its callers may leave to it: a call that does is another one when a default changes."""
         return self._signature.default_bytes
 
-    @functools.cached_property
+    @cached_property
     def identity(self) -> bytes:
         """What decides its key beside its closure: its name and what was declared of it."""
         return self.__name__.encode() + b":" + self.declaration.environment_bytes
@@ -298,11 +338,11 @@ class Analysis(Generic[P, R]):
         """Whether its first parameter is a whole run and not one checkpoint."""
         return self._signature.takes_run
 
-    @functools.cached_property
+    @cached_property
     def _signature(self) -> Signature:
         return Signature(self._function, self.declaration.ignore)
 
-    @functools.cached_property
+    @cached_property
     def _calls(self) -> Recent[Hashable, Spelled]:
         # As many as a long run has checkpoints.
         return Recent(1024)
@@ -327,111 +367,3 @@ class Analysis(Generic[P, R]):
                 state.pop(remade, None)
             return object.__new__, (Analysis,), state
         return unpacked, (packed(self),)
-
-
-@overload
-def analysis(
-    function: Callable[P, R],
-    /,
-    *,
-    name: str | None = None,
-    dims: Dims = UNDECLARED,
-    codec: Codec = "raw",
-    ignore: tuple[str, ...] = (),
-    versions: tuple[str, ...] = (),
-    depends_on: tuple[Any, ...] = (),
-    first_party: tuple[str, ...] = (),
-    was: Mapping[str, Any] | None = None,
-    strict: bool | None = None,
-    store: Store | str | None = None,
-    durable: bool = False,
-    mode: ModeName | None = None,
-) -> Analysis[P, R]: ...
-@overload
-def analysis(
-    *,
-    name: str | None = None,
-    dims: Dims = UNDECLARED,
-    codec: Codec = "raw",
-    ignore: tuple[str, ...] = (),
-    versions: tuple[str, ...] = (),
-    depends_on: tuple[Any, ...] = (),
-    first_party: tuple[str, ...] = (),
-    was: Mapping[str, Any] | None = None,
-    strict: bool | None = None,
-    store: Store | str | None = None,
-    durable: bool = False,
-    mode: ModeName | None = None,
-) -> Callable[[Callable[P, R]], Analysis[P, R]]: ...
-def analysis(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    dims: Dims = UNDECLARED,
-    codec: Codec = "raw",
-    ignore: tuple[str, ...] = (),
-    versions: tuple[str, ...] = (),
-    depends_on: tuple[Any, ...] = (),
-    first_party: tuple[str, ...] = (),
-    was: Mapping[str, Any] | None = None,
-    strict: bool | None = None,
-    store: Store | str | None = None,
-    durable: bool = False,
-    mode: ModeName | None = None,
-) -> Any:
-    """Keep the results of a pure function.
-
-    Parameters
-    ----------
-    function
-        Takes checkpoints (or runs, files, artifacts) and values; returns an array, a number, a tensor, or a mapping
-        of these by name. The same arguments and code give the same result.
-    name
-        Its name in stores; that of the function if not given.
-    dims
-        Names of the axes of its arrays, as in `{"norm": ("frequency", "neuron")}`. A returned 1-D array
-        named like a dimension is its coordinate.
-    codec
-        `"raw"` is mapped into memory in microseconds; `"zstd"` takes less space and 10 times as long to read.
-    ignore
-        Parameters that change how it is computed and not what, such as a device. They are in no key.
-    versions
-        Packages whose installed version is part of the key.
-    depends_on
-        Functions, classes and constants that it reaches in ways that cannot be followed.
-    first_party
-        Installed packages whose code counts as yours: it is followed, like that of your own modules.
-    was
-        Parameters that were constants, with the values that they had: for these, results from before are kept.
-    strict
-        Whether to refuse what a pure function does not do, and not only to flag it: reading labels, the clock, the
-        environment, undeclared files, unseeded random numbers. If not given: `ARTIFACT_STORE_STRICT`, or in tests.
-    store
-        A directory or a store. If not given: `ARTIFACT_STORE`, or the directory beside the first input.
-    durable
-        Whether to wait until a result is on disk (20 ms at 26 MB). Without it, a power cut may cost a recomputation.
-    mode
-        What calls may do with the store: `rw`, `ro`, `off`, `refresh` or `require`; see `mode`, which comes first. If
-        not given: `ARTIFACT_STORE_MODE`, or `rw`.
-    """
-
-    def decorate(plain: Callable[..., Any]) -> Analysis[..., Any]:
-        declaration = declare(
-            plain,
-            name,
-            dims,
-            codec=codec,
-            ignore=ignore,
-            versions=versions,
-            depends_on=depends_on,
-            first_party=first_party,
-            was=was or {},
-            strict=strict,
-            store=store,
-            durable=durable,
-            mode=mode,
-        )
-        return Analysis(plain, declaration)
-
-    return decorate if function is None else decorate(function)

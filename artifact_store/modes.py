@@ -5,21 +5,25 @@ ro        what is there is served, what is missing is computed; nothing is writt
 off       there is no store: the function runs
 refresh   what was there before counts as missing, once
 require   what is there is served; what is missing is an error
+
+The block around a call decides, else the decorator, else the environment.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias, get_args
 from weakref import WeakKeyDictionary
 
+import msgspec
+
+from artifact_store.environment import variable
 from artifact_store.errors import BadSetting, StoreOff
+from artifact_store.manifests import moment
 from artifact_store.stores.around import (
-    Around,
     ReadOnlyStore,
     RefreshingStore,
     RequiringStore,
@@ -34,8 +38,8 @@ MODE_VARIABLE: Final = "ARTIFACT_STORE_MODE"
 class Mode:
     """How stores are seen while it lasts; each always in the same way."""
 
-    def __init__(self, name: ModeName, around: Around) -> None:
-        self.name, self._around = name, around
+    def __init__(self, name: ModeName, since: str) -> None:
+        self.name, self.since = name, since
         self._seen: WeakKeyDictionary[Store, Store] = WeakKeyDictionary()
 
     def over(self, store: Store | None) -> Store | None:
@@ -45,23 +49,27 @@ class Mode:
         seen = self._seen.get(store)
         if seen is None:
             # Of two threads that come at once, both get the one that was first.
-            seen = self._seen.setdefault(store, self._around(store))
+            seen = self._seen.setdefault(store, _WAYS[self.name](store, self.since))
         return seen
 
 
-def _no_store(store: Store | None) -> Store:
+def _no_store(store: Store | None, since: str = "") -> Store:
     raise StoreOff()
 
 
-_AROUND: Final[Mapping[str, Around]] = {
-    "rw": lambda store: store,
-    "ro": ReadOnlyStore,
+# How a store is seen in a mode that began at some moment.
+_WAYS: Final[Mapping[str, Callable[[Store, str], Store]]] = {
+    "rw": lambda store, since: store,
+    "ro": lambda store, since: ReadOnlyStore(store),
     "off": _no_store,
     "refresh": RefreshingStore,
-    "require": RequiringStore,
+    "require": lambda store, since: RequiringStore(store),
 }
 
 _current: ContextVar[Mode | None] = ContextVar("artifact_store_mode", default=None)
+
+# Since when what a decorator or the environment has refreshed is fresh, if another process said so.
+_since: ContextVar[str | None] = ContextVar("artifact_store_since", default=None)
 
 
 @contextmanager
@@ -83,39 +91,96 @@ def mode(name: ModeName) -> Iterator[None]:
     BadSetting
         There is no such mode.
     """
-    token = _current.set(Mode(name, _around(name, "mode")))
-    try:
+    with _within(_begun(_known(name, "mode"))):
         yield
-    finally:
-        _current.reset(token)
-
-
-def chosen_mode() -> ModeName | None:
-    """The mode of the block around, if there is one."""
-    current = _current.get()
-    return None if current is None else current.name
 
 
 def seen_by_mode(store: Store | None, declared: ModeName | None) -> Store | None:
     """A store, if there is one, as the mode of the block around, of the decorator or of the environment has it."""
     current = _current.get()
     if current is None:
-        name = declared or os.environ.get(MODE_VARIABLE)
-        if not name or name == "rw":
+        name = declared or variable(MODE_VARIABLE)
+        if name is None or name == "rw":
             return store
-        current = _of_process(name)
+        current = _lasting(name)
     return current.over(store)
 
 
-# In a process, what was refreshed once because its decorator or the environment says so is fresh.
-@lru_cache(maxsize=8)
-def _of_process(name: str) -> Mode:
-    return Mode(name, _around(name, MODE_VARIABLE))  # type: ignore[arg-type]
+class Modes(msgspec.Struct, frozen=True):
+    """What decides the mode of calls in one place, as it travels to another thread or process.
+
+    Attributes
+    ----------
+    block
+        The mode of the block around, and when it began.
+    environment
+        What the environment says.
+    since
+        Since when what a decorator or the environment has refreshed is fresh.
+    """
+
+    block: tuple[ModeName, str] | None
+    environment: str | None
+    since: str
 
 
-def _around(name: str, setting: str) -> Around:
+def modes_of(declared: Collection[ModeName | None]) -> Modes:
+    """The modes of calls of some analyses made here."""
+    current, said = _current.get(), variable(MODE_VARIABLE)
+    block = None if current is None else (current.name, current.since)
+    refreshing = "refresh" in (said, *declared)
+    return Modes(block, said, _since_here() if refreshing else moment())
+
+
+@contextmanager
+def as_there(modes: Modes) -> Iterator[None]:
+    """Make calls in this block as in the place where `modes` are from; setting the environment is left to others."""
+    token = _since.set(modes.since)
     try:
-        return _AROUND[name]
-    except KeyError:
+        with _within(None if modes.block is None else _mode(*modes.block)):
+            yield
+    finally:
+        _since.reset(token)
+
+
+@contextmanager
+def _within(current: Mode | None) -> Iterator[None]:
+    token = _current.set(current)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _begun(name: ModeName) -> Mode:
+    # The others are the same at any time, so that what is known of calls in them stays known.
+    return _mode(name, moment() if name == "refresh" else "")
+
+
+def _lasting(name: str) -> Mode:
+    """The mode that a decorator or the environment names, which lasts as long as this process."""
+    known = _known(name, MODE_VARIABLE)
+    return _mode(known, _since_here() if known == "refresh" else "")
+
+
+def _since_here() -> str:
+    return _since.get() or _since_now()
+
+
+@lru_cache(maxsize=1)
+def _since_now() -> str:
+    """When this process was asked first."""
+    return moment()
+
+
+@lru_cache(maxsize=16)
+def _mode(name: ModeName, since: str) -> Mode:
+    """One object for each mode and its beginning, in whatever thread it is asked for."""
+    return Mode(name, since)
+
+
+def _known(name: str, setting: str) -> ModeName:
+    if name not in _WAYS:
         advice = f"Choose one of {', '.join(get_args(ModeName))}."
-        raise BadSetting(setting, name, "there is no such mode", advice) from None
+        raise BadSetting(setting, name, "there is no such mode", advice)
+    return name  # type: ignore[return-value]

@@ -15,8 +15,8 @@ from artifact_store.equivalence import user_name
 from artifact_store.errors import CorruptArtifact
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import as_json
-from artifact_store.staging import staged
+from artifact_store.manifests import NOT_JSON, as_json
+from artifact_store.staging import staged, sync_upward
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -42,6 +42,8 @@ def pin(location: str, key: Key, label: str, note: str = "") -> Pin:
     stated = Pin(key.analysis, key.digest.hex, label, note, user_name(), now)
     with staged(layout.staging) as stage:
         stage.appear(as_json(stated), layout.pin(key))
+    # What is stated once is not to be lost by a power cut.
+    sync_upward(layout.pin(key), layout.root)
     return stated
 
 
@@ -63,6 +65,6 @@ def _pins(layout: Layout) -> Iterator[Pin]:
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(layout.pins):
             # What cannot be read pins nothing that anybody could name.
-            with contextlib.suppress(CorruptArtifact, msgspec.DecodeError):
+            with contextlib.suppress(CorruptArtifact, *NOT_JSON):
                 content = read_file(f"{layout.pins}/{name}")
                 yield msgspec.json.decode(content, type=Pin)

@@ -12,7 +12,6 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,13 +25,13 @@ from artifact_store.errors import (
 from artifact_store.events import Event, Published, listening
 from artifact_store.executors import each
 from artifact_store.memoize import Analysis
-from artifact_store.modes import MODE_VARIABLE, ModeName, chosen_mode, mode
+from artifact_store.modes import MODE_VARIABLE, Modes, as_there, modes_of
 from artifact_store.offers import Chosen, chosen
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import bar
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import STORE_VARIABLE
+from artifact_store.stores.locate import STORE_VARIABLE, named_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class _Unit:
     analyses: tuple[Analysis[..., Any], ...]
     closures: tuple[str, ...]
     store: str | None
-    modes: tuple[ModeName | None, str | None]
+    modes: Modes
     caller: int
 
 
@@ -206,10 +205,8 @@ class AnalysisPipeline:
 
     def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
         wanted, run = chosen(analyses), self.run_of_checkpoints
-        # Made absolute, for a worker that was started in another directory.
-        stores = os.environ.get(STORE_VARIABLE, "").split(os.pathsep)
-        store = os.pathsep.join(os.path.abspath(one) for one in stores if one)
-        modes = chosen_mode(), os.environ.get(MODE_VARIABLE)
+        store = named_store()
+        modes = modes_of([one.declaration.mode for one in wanted])
         along = tuple(one for one in wanted if not one.takes_run)
         of_run = tuple(one for one in wanted if one.takes_run)
         if along:
@@ -267,16 +264,14 @@ def _input_of(unit: _Unit) -> Any:
 
 def _work(unit: _Unit) -> list[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
-    if os.getpid() == unit.caller:
-        return _attempt_all(unit)
-    # A worker may have been started before the caller set these, or unset them.
-    chosen, from_environment = unit.modes
-    _set(STORE_VARIABLE, unit.store)
-    _set(MODE_VARIABLE, from_environment)
-    if differing := _differing(unit):
-        error = WorkerDiffers(differing)
-        return [_failed(one, unit.epoch, error) for one in unit.analyses]
-    with mode(chosen) if chosen else nullcontext():
+    if os.getpid() != unit.caller:
+        # A worker may have been started before the caller set these, or unset them.
+        _set(STORE_VARIABLE, unit.store)
+        _set(MODE_VARIABLE, unit.modes.environment)
+        if differing := _differing(unit):
+            error = WorkerDiffers(differing)
+            return [_failed(one, unit.epoch, error) for one in unit.analyses]
+    with as_there(unit.modes):
         return _attempt_all(unit)
 
 

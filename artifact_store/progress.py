@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from artifact_store.terminals import visible
+
 Advance = Callable[[int, str], None]
 
 
@@ -21,7 +23,7 @@ def bar(title: str, total: int, unit: str) -> Iterator[Advance]:
     with tqdm(total=total, desc=title, unit=unit, leave=False, delay=1) as drawn:
 
         def advance(count: int, note: str) -> None:
-            drawn.set_postfix_str(note, refresh=False)
+            drawn.set_postfix_str(visible(note), refresh=False)
             drawn.update(count)
 
         yield advance

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from types import FrameType
 from typing import Any, TypeAlias, TypeVar
 
@@ -28,6 +28,7 @@ import numpy as np
 from artifact_store.closures.origins import FirstParty, is_installed
 from artifact_store.errors import BadSetting, ImpureRead
 from artifact_store.layout import HIDDEN
+from artifact_store.recent import cached_property
 
 R = TypeVar("R")
 

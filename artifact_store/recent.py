@@ -1,14 +1,35 @@
-"""What a process keeps at hand, up to a limit; what was used longest ago goes first."""
+"""What a process keeps at hand: up to a limit, what was used longest ago going first; or with its object."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+class cached_property(functools.cached_property[V]):
+    """As in `functools` from Python 3.12 on: threads that come at once both compute it, and one answer stays.
+
+    Before, one lock is held for all objects of a class meanwhile, so that no two of them are asked at once; and if
+    another thread forks then, the child waits forever for whoever held it.
+    """
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> V: ...
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        # What was computed is found there, and this never asked again.
+        return vars(instance).setdefault(str(self.attrname), self.func(instance))
 
 
 class Recent(Generic[K, V]):

@@ -1,6 +1,6 @@
 """Whether stored results come out again: some of them computed once more, in fresh processes.
 
-    entry ──► analysis, input, params ──► *Task* ──► fresh process, twice ──► *Rerun*
+    entry ──► analysis, inputs, params ──► *Task* ──► fresh process, twice ──► *Rerun*
 
 A fresh process has another hash seed, another time, other random numbers and none of the state of the process of
 then; by the second time, what a first computation leaves behind shows too. What an analysis asks of another one is
@@ -10,57 +10,47 @@ read from the store, so a difference is the doing of the analysis where it is fo
 from __future__ import annotations
 
 import ast
-import os
+import platform
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from math import ceil
-from multiprocessing import get_context
 from typing import Any, Final, Literal, TypeAlias
 
-import numpy as np
-
+from artifact_store.artifacts import Artifact
+from artifact_store.calls import Call, versions_of
+from artifact_store.differences import Difference, differences
 from artifact_store.digests import digest_of
-from artifact_store.errors import ArtifactStoreError, NotKept, OnlyComputed
+from artifact_store.errors import (
+    ArtifactStoreError,
+    CorruptArtifact,
+    NotKept,
+    OnlyComputed,
+)
 from artifact_store.keys import Key, key_told
 from artifact_store.lookup import key_of, read_manifest
-from artifact_store.manifests import Manifest
+from artifact_store.manifests import InputRecord, Manifest, Provenance
 from artifact_store.memoize import Analysis
 from artifact_store.modes import mode
 from artifact_store.offers import analysis_named
 from artifact_store.params import encode_param
+from artifact_store.processes import Ended, in_fresh_processes
 from artifact_store.results import SINGLE
 from artifact_store.runs import Run
+from artifact_store.stores.around import ReadOnlyStore
 from artifact_store.stores.base import Store
 
-State: TypeAlias = Literal["same", "differs", "fails", "skipped"]
+State: TypeAlias = Literal["same", "differs", "fails", "corrupt", "skipped"]
 
-_SEED_VARIABLE: Final = "PYTHONHASHSEED"
-# Of a hash seed; 0 would turn randomness off.
-_SEEDS: Final = range(1, 1 << 32)
+# What of an entry is not as it ought to be.
+FINDINGS: Final = frozenset[State]({"differs", "fails", "corrupt"})
 
+# A release of ours that computes other numbers would say so, and changes keys.
+_OURS: Final = "artifact_store"
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How an array of now differs from that of then.
-
-    Attributes
-    ----------
-    elements
-        How many differ in any bit; 0 where shape or dtype do.
-    absolute, relative
-        The largest difference, in the unit of the array and in that of the stored value.
-    what
-        The difference in words.
-    """
-
-    array: str
-    what: str
-    elements: int = 0
-    absolute: float = 0.0
-    relative: float = 0.0
+# By the digest of each input of a run: the epochs that hold it, by label; of the run itself, none.
+Places: TypeAlias = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +60,9 @@ class Rerun:
     Attributes
     ----------
     why
-        Of what was skipped, the reason; of what fails, the error.
-    flags
-        What the function was seen to do, when the entry was made, that a pure one would not.
+        Of what was skipped, the reason; of what fails or is corrupt, the error.
+    hints
+        Of what differs or fails: what may be the cause.
     """
 
     key: Key
@@ -80,16 +70,16 @@ class Rerun:
     state: State
     why: str = ""
     differences: tuple[Difference, ...] = ()
-    flags: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An entry, and how it is computed again; it travels to a fresh process."""
+    """An entry, and where its inputs are now; it travels to a fresh process."""
 
     manifest: Manifest
     run: Run
-    epoch: int | None
+    places: Places
 
 
 def sampled(keys: Iterable[Key], wanted: str, seed: int) -> list[Key]:
@@ -103,43 +93,70 @@ def sampled(keys: Iterable[Key], wanted: str, seed: int) -> list[Key]:
 
 
 def rerun(store: Store, run: Run, keys: Sequence[Key], n_jobs: int) -> Iterator[Rerun]:
-    """Compute each entry again that can be, in a process of its own; in the order in which they are ready."""
-    epochs = {run[epoch].identify(store).hex: epoch for epoch in run}
+    """Compute each entry again that can be; in the order in which they are ready."""
+    places = _places(store, run) if keys else {}
     tasks = []
     for key in keys:
         try:
             manifest = read_manifest(store, key)
+        except CorruptArtifact as error:
+            yield Rerun(key, (), "corrupt", f"its manifest {error.problem}")
         except ArtifactStoreError as error:
-            yield Rerun(key, (), "skipped", f"its manifest cannot be used: {error}")
-            continue
-        tasks.append(Task(manifest, run, _epoch_of(manifest, epochs)))
-    with _another_hash_seed():
-        context = get_context("spawn")
-        pool = ProcessPoolExecutor(n_jobs, context, max_tasks_per_child=1)
-        try:
-            for done in as_completed([pool.submit(_rerun, task) for task in tasks]):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _epoch_of(manifest: Manifest, epochs: Mapping[str, int]) -> int | None:
-    inputs = manifest.provenance.inputs
-    return epochs.get(inputs[0].digest) if len(inputs) == 1 else None
-
-
-@contextmanager
-def _another_hash_seed() -> Iterator[None]:
-    """Have processes that are started hash words in another order than this one, and than by default."""
-    before = os.environ.get(_SEED_VARIABLE)
-    os.environ[_SEED_VARIABLE] = str(random.SystemRandom().choice(_SEEDS))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SEED_VARIABLE]
+            yield Rerun(key, (), "skipped", str(error))
         else:
-            os.environ[_SEED_VARIABLE] = before
+            inputs = {one.digest for one in manifest.provenance.inputs}
+            known = {one: places[one] for one in inputs & places.keys()}
+            tasks.append(Task(manifest, run, known))
+    for task, found in in_fresh_processes(_rerun, tasks, _kind_of, n_jobs):
+        if isinstance(found, Ended):
+            why = f"the process that computed it {found.how}"
+            found = _finding(task.manifest, "fails", why)
+        yield found
+
+
+def _kind_of(task: Task) -> str:
+    return task.manifest.provenance.function
+
+
+def _named(manifest: Manifest) -> Rerun:
+    labels = tuple(one.label for one in manifest.provenance.inputs)
+    return Rerun(key_of(manifest), labels, "same")
+
+
+def _finding(
+    manifest: Manifest,
+    state: State,
+    why: str = "",
+    found: tuple[Difference, ...] = (),
+    hints: Iterable[str] = (),
+) -> Rerun:
+    """What is not as it ought to be, with all that is known of how it was made and may be the cause."""
+    made = manifest.provenance
+    seen = [f"when it was made, it {flag}" for flag in manifest.flags]
+    now = {**versions_of(made.versions), "python": platform.python_version()}
+    then = {**made.versions, "python": made.python, _OURS: now[_OURS]}
+    drift = [
+        f"it was made with {name} {version}, and this is {now[name]}"
+        for name, version in then.items()
+        if now[name] != version
+    ]
+    every = (*seen, *drift, *hints)
+    return replace(
+        _named(manifest), state=state, why=why, differences=found, hints=every
+    )
+
+
+def _places(store: Store, run: Run) -> Places:
+    """Where there is what, in a run."""
+    memo, found = ReadOnlyStore(store), dict[str, dict[str, int]]()
+    for epoch in run:
+        # What is made of one that cannot be read now is not computed again, and said so.
+        with suppress(ArtifactStoreError, OSError):
+            one = run[epoch]
+            found.setdefault(one.identify(memo).hex, {})[one.label] = epoch
+    with suppress(ArtifactStoreError, OSError):
+        found[run.identify(memo).hex] = {}
+    return found
 
 
 class _Unable(Exception):
@@ -149,35 +166,59 @@ class _Unable(Exception):
 def _rerun(task: Task) -> Rerun:
     """Compute an entry again, twice, and compare; in a fresh process."""
     manifest = task.manifest
-    labels = tuple(one.label for one in manifest.provenance.inputs)
-    flags = manifest.flags
-    key = key_of(manifest)
-    try:
-        with mode("ro"):
-            analysis = _analysis_of(manifest)
-            given = _arguments(task, analysis)
-            then = _stored(analysis, given, manifest)
-            for _ in range(2):
-                found = tuple(_differences(then, _computed(analysis, given)))
-                if found:
-                    return Rerun(key, labels, "differs", "", found, flags)
-    except _Unable as unable:
-        return Rerun(key, labels, "skipped", str(unable))
-    except NotKept as fleeting:
-        return Rerun(key, labels, "fails", fleeting.cause, (), flags)
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        return Rerun(key, labels, "fails", why, (), flags)
-    return Rerun(key, labels, "same")
+    with mode("ro"):
+        try:
+            analysis = _analysis_of(manifest.provenance)
+            call = analysis.call_with(_arguments(task, analysis))
+            then = _stored(call, manifest)
+        except _Unable as unable:
+            return replace(_named(manifest), state="skipped", why=str(unable))
+        except CorruptArtifact as corrupt:
+            why = f"{corrupt.path} {corrupt.problem}"
+            return replace(_named(manifest), state="corrupt", why=why)
+        except Exception as error:
+            why = f"it cannot be called as then ({_told(error)})"
+            return replace(_named(manifest), state="skipped", why=why)
+        try:
+            return _compared(manifest, then, analysis, call)
+        except _Unable as unable:
+            return replace(_named(manifest), state="skipped", why=str(unable))
+        except NotKept as fleeting:
+            return _finding(manifest, "fails", fleeting.cause)
+        except Exception as error:
+            return _finding(manifest, "fails", f"it fails now: {_told(error)}")
 
 
-def _analysis_of(manifest: Manifest) -> Analysis[..., Any]:
-    function = manifest.provenance.function
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _compared(
+    manifest: Manifest,
+    then: Mapping[str, Any],
+    analysis: Analysis[..., Any],
+    call: Call,
+) -> Rerun:
+    """Whether two computations of now give what was stored, and if not, what both together tell."""
+    first, second = (_computed(analysis, call) for _ in range(2))
+    found = tuple(differences(then, first)) or tuple(differences(then, second))
+    if not found:
+        return _named(manifest)
+    if any(differences(first, second)):
+        hint = (
+            "two computations in one process differ: a clock, random numbers, a counter"
+        )
+    else:
+        hint = "two computations in one process agree: it depends on the process, a file or the machine"
+    return _finding(manifest, "differs", "", found, [hint])
+
+
+def _analysis_of(made: Provenance) -> Analysis[..., Any]:
     try:
-        analysis = analysis_named(function)
+        analysis = analysis_named(made.function)
     except (ArtifactStoreError, ImportError, AttributeError) as error:
-        raise _Unable(f"{function} cannot be imported ({error})") from None
-    if analysis.closure.digest.hex != manifest.provenance.closure:
+        raise _Unable(f"{made.function} cannot be imported ({error})") from None
+    if analysis.closure.digest.hex != made.closure:
         raise _Unable("it is of other code than today's")
     return analysis
 
@@ -190,15 +231,21 @@ def _arguments(task: Task, analysis: Analysis[..., Any]) -> dict[str, Any]:
         for name, record in made.params.items()
         if not record.is_default
     }
-    if len(made.inputs) > 1:
-        raise _Unable("it was made of several inputs")
     for one in made.inputs:
-        if task.epoch is None and not analysis.takes_run:
-            raise _Unable(
-                f"{task.run.name} has no checkpoint with what {one.label} held"
-            )
-        given[one.name] = task.run if task.epoch is None else task.run[task.epoch]
+        if one.name in given:
+            raise _Unable(f"several inputs were given as {one.name}")
+        given[one.name] = _input(task, one)
     return given
+
+
+def _input(task: Task, one: InputRecord) -> Any:
+    if one.digest not in task.places:
+        raise _Unable(f"{task.run.name} has nothing that holds what {one.label} held")
+    epochs = task.places[one.digest]
+    if not epochs:
+        return task.run
+    # Of several with the same content, that which went by the same name.
+    return task.run[epochs.get(one.label, next(iter(epochs.values())))]
 
 
 def _param(name: str, shown: str, digest: str) -> Any:
@@ -206,73 +253,32 @@ def _param(name: str, shown: str, digest: str) -> Any:
         value = ast.literal_eval(shown)
         if digest_of("param", encode_param(value)).hex == digest:
             return value
-    except (ValueError, SyntaxError, ArtifactStoreError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError, ArtifactStoreError):
         pass
     raise _Unable(f"its param {name}={shown} cannot be read back")
 
 
-def _stored(
-    analysis: Analysis[..., Any], given: Mapping[str, Any], manifest: Manifest
-) -> Mapping[str, Any]:
-    """The arrays of an entry, provided that these arguments mean just it."""
-    call = analysis.call_with(given)
-    keys = {call.key, key_told(call.key, manifest.outside)}
-    if key_of(manifest) not in keys:
+def _stored(call: Call, manifest: Manifest) -> Mapping[str, Any]:
+    """The arrays of an entry, provided that this call means just it."""
+    key = key_of(manifest)
+    if key not in (call.key, key_told(call.key, manifest.outside)):
         raise _Unable("the same call means another entry now")
-    artifact = analysis.find(**given)
-    if artifact is None or artifact.entry.manifest.output != manifest.output:
-        raise _Unable("its data are not there, or corrupt")
-    return _by_name(artifact.numpy())
+    entry = call.store.find(key)
+    if entry is None:
+        raise _Unable("it is not in the store that this call goes to")
+    return _by_name(Artifact(entry).numpy())
 
 
-def _computed(
-    analysis: Analysis[..., Any], given: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def _computed(analysis: Analysis[..., Any], call: Call) -> Mapping[str, Any]:
+    args, kwargs = call.signature.unbind(call.arguments.passed)
     try:
-        analysis.recompute(**given)
-    except NotKept:
-        raise
+        analysis.recompute(*args, **kwargs)
     except OnlyComputed as made:
+        if made.key != call.key:
+            raise _Unable(f"it needs an artifact that is not stored: {made.call}")
         return _by_name(made.result)
     raise AssertionError("a store was written to that is not to be")
 
 
 def _by_name(result: Any) -> Mapping[str, Any]:
     return result if isinstance(result, Mapping) else {SINGLE: result}
-
-
-def _differences(
-    then: Mapping[str, Any], now: Mapping[str, Any]
-) -> Iterator[Difference]:
-    for name in sorted(then.keys() | now.keys()):
-        if name not in now or name not in then:
-            yield Difference(name, "is new" if name in now else "is gone")
-            continue
-        was, found = np.asarray(then[name]), np.asarray(now[name])
-        if (was.shape, was.dtype) != (found.shape, found.dtype):
-            kinds = [f"{one.dtype} of shape {one.shape}" for one in (was, found)]
-            yield Difference(name, f"was {kinds[0]}, and is {kinds[1]}")
-        elif was.tobytes() != found.tobytes():
-            yield _difference(name, was, found)
-
-
-def _difference(name: str, was: Any, found: Any) -> Difference:
-    """The largest difference between two arrays of one shape and dtype that are not the same bits."""
-    bytes_each = (-1, was.dtype.itemsize)
-    bits = [
-        np.ascontiguousarray(one).view(np.uint8).reshape(bytes_each)
-        for one in (np.atleast_1d(was), np.atleast_1d(found))
-    ]
-    elements = int((bits[0] != bits[1]).any(axis=1).sum())
-    with np.errstate(all="ignore"):
-        wide = complex if was.dtype.kind == "c" else np.longdouble
-        gap = np.abs(found.astype(wide) - was.astype(wide)).reshape(-1)
-        share = gap / np.abs(was.astype(wide)).reshape(-1)
-    absolute = float(np.nanmax(gap)) if not np.isnan(gap).all() else float("nan")
-    relative = float(np.nanmax(share)) if not np.isnan(share).all() else float("nan")
-    what = (
-        f"differs in {elements:,} of {was.size:,} elements, by {absolute:.3g} at most"
-    )
-    return Difference(
-        name, f"{what} ({relative:.2g} of its value)", elements, absolute, relative
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.listing import Brief, briefs
+from artifact_store.listing import Brief, briefs, used_last
 from artifact_store.manifests import Manifest
 from artifact_store.stores.base import Store
 
@@ -54,3 +56,39 @@ def freed_by(store: Store, keys: Iterable[Key]) -> int:
         else:
             kept.add(brief.output)
     return sum(nbytes for output, nbytes in gone.items() if output not in kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Some entries of an analysis.
+
+    Attributes
+    ----------
+    nbytes
+        Of their data, those that several name counted once.
+    used
+        When one of them was used last, in seconds of the storage's clock; 0 if none can be read.
+    """
+
+    entries: int = 0
+    nbytes: int = 0
+    used: float = 0.0
+
+
+def weighed_by_analysis(store: Store, keys: Iterable[Key]) -> dict[str, Sum]:
+    """What the entries under some keys are, by analysis."""
+    layout, wanted = Layout(store.location), set(keys)
+    sums = {
+        name: Sum(number)
+        for name, number in sorted(Counter(key.analysis for key in wanted).items())
+    }
+    counted = set[tuple[str, str]]()
+    for analysis in sums:
+        for brief in briefs(layout, analysis):
+            if brief.address in wanted:
+                then, data = sums[analysis], (analysis, brief.output)
+                nbytes = 0 if data in counted else brief.nbytes
+                counted.add(data)
+                used = max(then.used, used_last(layout, brief))
+                sums[analysis] = Sum(then.entries, then.nbytes + nbytes, used)
+    return sums

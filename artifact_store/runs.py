@@ -10,7 +10,6 @@ import os
 import re
 from bisect import bisect
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +26,7 @@ from artifact_store.errors import (
 )
 from artifact_store.files import DigestMemo
 from artifact_store.reads import Question, answer_of
+from artifact_store.recent import cached_property
 
 if TYPE_CHECKING:
     import xarray

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +28,9 @@ _UNITS: Final[Mapping[str, int]] = {
     **{f"{unit}b": 1000**power for power, unit in enumerate("kmgt", 1)},
     **{f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", 1)},
 }
-_AMOUNT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_AMOUNT: Final = re.compile(
+    r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([a-z]*)\s*", re.IGNORECASE
+)
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -40,7 +42,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def amount(text: str | int, setting: str) -> int:
-    """A number of bytes or files, as in `500`, `10 GB` or `1.5GiB`.
+    """A number of bytes, as in `500`, `10 GB` or `1.5GiB`.
 
     Raises
     ------
@@ -52,6 +54,27 @@ def amount(text: str | int, setting: str) -> int:
         advice = "Write a number, if you like with a unit: 500, 10 GB, 1.5 GiB."
         raise BadSetting(setting, str(text), "it is no amount", advice)
     return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def whole_number(text: str | int, setting: str) -> int:
+    """A number of files, as in `100000` or `100_000`; `BadSetting` if it is none."""
+    try:
+        if (
+            isinstance(text, int | str)
+            and not isinstance(text, bool)
+            and int(text) >= 0
+        ):
+            return int(text)
+    except ValueError:
+        pass
+    raise BadSetting(setting, str(text), "it is no number", "Write one: 100000.")
+
+
+# By name, how the value of each is read.
+_READ: Final[Mapping[str, Callable[[str | int, str], int]]] = {
+    "max_bytes": amount,
+    "max_files": whole_number,
+}
 
 
 def settings_of(location: str, given: Mapping[str, int | None]) -> list[Setting]:
@@ -79,7 +102,7 @@ def _setting(
     if given is not None:
         return Setting(name, given, f"--{name.replace('_', '-')}")
     if said := os.environ.get(variable):
-        return Setting(name, amount(said, variable), variable)
+        return Setting(name, _READ[name](said, variable), variable)
     if name in in_file:
         return Setting(name, in_file[name], path)
     return Setting(name, None, "not set")
@@ -93,11 +116,13 @@ def _in_file(location: str, path: str) -> dict[str, int]:
         said: dict[str, Any] = tomllib.loads(read_file(path).decode())
     except CorruptArtifact:
         return {}  # There is none.
-    except ValueError as error:  # no UTF-8, or no TOML
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or no end
         advice = 'Write lines such as: max_bytes = "10 GB"'
         raise BadSetting(path, "...", f"it cannot be read ({error})", advice) from None
     for name in said:
         if name not in VARIABLES:
             advice = f"Known are {', '.join(VARIABLES)}."
             raise BadSetting(path, name, "there is no such setting", advice)
-    return {name: amount(value, f"{name} in {path}") for name, value in said.items()}
+    return {
+        name: _READ[name](value, f"{name} in {path}") for name, value in said.items()
+    }

@@ -19,7 +19,7 @@ import math
 import os
 import struct
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import google_crc32c
 import msgspec
@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact_store.descriptors import FileStat
+from artifact_store.digests import Count
 from artifact_store.errors import BadArrayName, BadRecord, CorruptArtifact
 
 AnyArray: TypeAlias = npt.NDArray[Any]
@@ -43,10 +44,19 @@ DTYPES: Final[Mapping[str, str]] = {
     )
 }
 
+_SPELLED: Final = {name: dtype for dtype, name in DTYPES.items()}
+
 # A reader of one row by plain zarr reads one inner chunk: small enough for that,
 # large enough that reading all of them one by one costs little more than one read.
 INNER_BYTES: Final = 1 << 20
 INNER_CHUNKS: Final = 64
+
+# Of one array: what numpy can describe, even without elements.
+MOST_AXES: Final = 64
+MOST_BYTES: Final = 2**63 - 1
+
+# A block of zstd is 4 bytes at least, and unfolds to 128 KiB at most (RFC 8878, section 3.1.1.2).
+MOST_UNFOLDED: Final = 1 << 15
 
 # What the index spends on one inner chunk, and on its checksum.
 INDEX_BYTES: Final = 16
@@ -89,11 +99,11 @@ class StoredArray(msgspec.Struct, frozen=True):
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MOST_AXES)]
     dims: tuple[str, ...]
-    rows: int
+    rows: Count
     codec: Codec
-    size: int
+    size: Count
 
     def __post_init__(self) -> None:
         # Records also come from manifests that strangers wrote.
@@ -149,14 +159,26 @@ def _problem_of_record(stored: StoredArray) -> str | None:
         return f"dtype {dtype!r} is never stored"
     if len(stored.dims) != len(shape) or min(shape, default=0) < 0:
         return f"shape {shape} and dimensions {stored.dims} do not fit"
+    # Numpy, too, takes an empty axis for one element when it asks whether an array is too large.
+    if math.prod(length or 1 for length in shape) * stored.itemsize > MOST_BYTES:
+        return f"shape {shape} has more bytes than can be counted"
     sharded = shape != () and 0 not in shape
     if not (1 <= rows <= shape[0] if sharded else rows == 0):
         return f"shape {shape} is not divided into chunks of {rows} rows"
+    if sharded and not _are_few(_ceil(shape[0], rows), shape[0], rows):
+        return f"{rows} rows of shape {shape} are no chunk of ours"
+    if stored.codec == "zstd" and stored.nbytes > size * MOST_UNFOLDED:
+        return f"shape {shape} cannot unfold from {size} bytes"
     if stored.codec == "zstd":
         return None if sharded else f"shape {shape} is never compressed"
     if size != raw_size(shape, stored.itemsize, rows):
         return f"shape {shape} of {dtype} does not take {size} bytes"
     return None
+
+
+def _are_few(chunks: int, axis: int, rows: int) -> bool:
+    """Whether an axis is divided as `inner_rows` does: into few chunks, of no more rows than that many chunks need."""
+    return chunks <= INNER_CHUNKS and rows == _ceil(axis, chunks)
 
 
 def data_file(name: str, shape: tuple[int, ...]) -> str | None:
@@ -186,15 +208,24 @@ def raw_size(shape: tuple[int, ...], itemsize: int, rows: int) -> int:
 
 def raw_tail(stored: StoredArray) -> bytes:
     """What follows the array in an uncompressed file."""
+    return bytes(raw_padding(stored)) + raw_index(stored)
+
+
+def raw_padding(stored: StoredArray) -> int:
+    """How many zeros fill up the last chunk of an uncompressed file."""
+    return stored.rows and -stored.shape[0] % stored.rows * stored.row_bytes
+
+
+def raw_index(stored: StoredArray) -> bytes:
+    """Where each chunk of an uncompressed file lies, and a checksum of that."""
     if not stored.rows:
         return b""
     chunks = _ceil(stored.shape[0], stored.rows)
-    chunk_bytes = stored.rows * (stored.nbytes // stored.shape[0])
-    padding = bytes(chunks * chunk_bytes - stored.nbytes)
+    chunk_bytes = stored.rows * stored.row_bytes
     offsets = range(0, chunks * chunk_bytes, chunk_bytes)
     index = b"".join(struct.pack("<QQ", offset, chunk_bytes) for offset in offsets)
     checksum: int = google_crc32c.value(index)
-    return padding + index + checksum.to_bytes(CRC_BYTES, "little")
+    return index + checksum.to_bytes(CRC_BYTES, "little")
 
 
 def _ceil(dividend: int, divisor: int) -> int:
@@ -251,7 +282,7 @@ def read_document(name: str, document: Document, size: int) -> StoredArray:
     return msgspec.convert(
         {
             "name": name,
-            "dtype": np.dtype(document["data_type"]).newbyteorder("<").str,
+            "dtype": _SPELLED[document["data_type"]],
             "shape": document["shape"],
             "dims": document["dimension_names"],
             "rows": inner["chunk_shape"][0] if sharded else 0,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -23,7 +24,13 @@ from typing import Final
 
 import msgspec
 
-from artifact_store.descriptors import GUARDED, refuse_links, sync, write_file
+from artifact_store.descriptors import (
+    GUARDED,
+    file_made,
+    refuse_links,
+    sync,
+    write_file,
+)
 
 # Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
@@ -87,7 +94,7 @@ class Stage:
 @contextlib.contextmanager
 def staged(staging: str) -> Iterator[Stage]:
     """A stage below `staging`, in a folder of this process that nobody else uses meanwhile."""
-    root = os.path.dirname(os.path.dirname(staging))
+    root = _root_of(staging)
     refuse_links(staging, root)
     folder = _taken(staging)
     stage = Stage(folder.path, root)
@@ -141,6 +148,15 @@ def _made(staging: str) -> _Folder:
     return _Folder(os.getpid(), staging, path, descriptor)
 
 
+def _forget() -> None:
+    """Have a forked child hold no lock of its parent's folders: where he dies before it, they are left over."""
+    while _free:
+        os.close(_free.pop().descriptor)
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 @atexit.register
 def _leave_all() -> None:
     while _free:
@@ -168,7 +184,7 @@ def leads(path: str, target: str) -> bool:
 def touched(path: str) -> bool:
     """Make what is about to be named young, as old it may pass for left over; whether it is there."""
     try:
-        os.utime(path)
+        os.utime(path, follow_symlinks=False)
     except FileNotFoundError:
         return False
     except OSError:
@@ -218,10 +234,10 @@ def storage_time_ns(staging: str) -> int:
 
     The clock of a server may be hours away from ours, and ours may be set back.
     """
+    # Who only asks makes no folder.
+    is_there = os.path.isdir(staging)
     try:
-        os.makedirs(staging, exist_ok=True)
-        # A file without a name, of which nothing can be left.
-        descriptor = os.open(staging, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = _nameless(staging if is_there else _root_of(staging))
     except OSError:
         return time.time_ns()
     try:
@@ -230,9 +246,28 @@ def storage_time_ns(staging: str) -> int:
         os.close(descriptor)
 
 
+def _root_of(staging: str) -> str:
+    """The store that this is the staging of."""
+    return os.path.dirname(os.path.dirname(staging))
+
+
+def _nameless(folder: str) -> int:
+    """A descriptor of a new file, of which nothing can be left."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as error:
+        # Of the file systems of servers, whose clocks are meant, hardly one makes files without a name.
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            raise
+    path = f"{folder}/{uuid.uuid4().hex}"
+    with file_made(path) as descriptor:
+        os.unlink(path)
+        return os.dup(descriptor)
+
+
 def sweep(staging: str) -> None:
     """Remove what processes left that died."""
-    refuse_links(staging, os.path.dirname(os.path.dirname(staging)))
+    refuse_links(staging, _root_of(staging))
     with contextlib.suppress(OSError):
         folders = os.listdir(staging)
         old = storage_time(staging) - UNLOCKED_SECONDS if folders else 0.0

@@ -159,7 +159,7 @@ def as_of(call: Call, found: Entry) -> Entry:
         provenance=msgspec.structs.replace(made.provenance, inputs=call.inputs),
         first=made.first or made.key,
     )
-    return Entry(call.key, manifest, found.directory, found.files)
+    return msgspec.structs.replace(found, key=call.key, manifest=manifest)
 
 
 def _found(call: Call, node: Digest, step: Found) -> Entry | None:
@@ -205,7 +205,10 @@ def _told(
 ) -> str:
     try:
         return str(_at(question.of, inputs, results).answer(question))
-    except (LookupError, ValueError, AttributeError, TypeError):
+    except (
+        *(ArtifactStoreError, OSError, LookupError),
+        *(ValueError, AttributeError, TypeError),
+    ):
         # There is no such thing now; or the store is a stranger's, and asks nonsense.
         return ABSENT
 

@@ -8,12 +8,14 @@ computed again, by the next call that needs it.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from artifact_store.arrays import StoredArray, digest_group
+from artifact_store.descriptors import refuse_links
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
@@ -83,6 +85,7 @@ def _examined(store: Store, key: Key) -> Manifest | Check:
 def _problem(store: Store, manifest: Manifest) -> str:
     group = Layout(store.location).group(manifest.output)
     try:
+        refuse_links(os.path.dirname(group), store.location)
         found = digest_group(group, manifest.arrays)
     except CorruptArtifact as error:
         return f"{error.path.removeprefix(group).lstrip('/') or 'it'} {error.problem}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -23,16 +23,27 @@ def worker() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
     """
     try:
         # Here and not above for its weight; and it cannot be imported at the end, either.
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import Future, ThreadPoolExecutor, wait
     except RuntimeError:
         yield lambda work: work
         return
-    with ThreadPoolExecutor(cores()) as pool:
+    pool, begun = ThreadPoolExecutor(cores()), list[Future[Any]]()
 
-        def begin(work: Callable[[], T]) -> Callable[[], T]:
-            try:
-                return pool.submit(work).result
-            except RuntimeError:
-                return work
+    def begin(work: Callable[[], T]) -> Callable[[], T]:
+        try:
+            future = pool.submit(work)
+        except RuntimeError:
+            return work
+        begun.append(future)
+        return future.result
 
+    try:
         yield begin
+    finally:
+        try:
+            pool.shutdown()
+        except BaseException:
+            # Interrupted: what cleans up after threads must not do so beside them, and a thread that an interrupted
+            # `join` waited for counts as ended.
+            wait(begun)
+            raise

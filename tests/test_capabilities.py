@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from artifact_store import capabilities
 from artifact_store.capabilities import Mount, mount_of, stamps_of, tried
 
 
@@ -17,8 +18,8 @@ def test_everything_that_is_relied_on_works_here_and_nothing_is_left(
 ) -> None:
     findings = tried(str(tmp_path))
 
-    assert [one.name for one in findings if not one.works] == []
-    assert len(findings) == 8 and list(tmp_path.iterdir()) == []
+    assert [one.name for one in findings if one.is_needed and not one.works] == []
+    assert len(findings) == 11 and list(tmp_path.iterdir()) == []
     assert abs(stamps_of(str(tmp_path)).ahead) < 5
 
 
@@ -49,6 +50,47 @@ def test_a_lock_that_locks_nothing_is_found_out(
     (stages,) = [one for one in tried(str(tmp_path)) if one.name == "locks of folders"]
 
     assert not stages.works and stages.found == "two hold one lock"
+
+
+def test_a_lock_that_another_process_does_not_see_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where locks are those of a host, or of a process, alone.
+    monkeypatch.setattr(capabilities, "is_leased", lambda path, place: False)
+    (leases,) = [one for one in tried(str(tmp_path)) if one.name == "locks of bytes"]
+
+    assert not leases.works and leases.is_needed
+    assert leases.found == "a lock that is held is not seen"
+
+
+def test_where_reading_is_not_noted_that_is_no_reason_to_stay_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unnoted(path: str, mode: str = "r") -> Any:
+        flags = os.O_NOATIME if mode == "rb" else os.O_RDWR | os.O_CREAT
+        return os.fdopen(os.open(path, flags), mode)
+
+    monkeypatch.setattr(capabilities, "open", unnoted, raising=False)
+    (uses,) = [one for one in tried(str(tmp_path)) if one.name == "uses"]
+
+    assert not uses.works and not uses.is_needed
+    assert "made longest ago" in uses.means
+
+
+def test_files_that_all_bear_one_time_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "_LONGEST_STEP", 0.05)
+    write = capabilities._write
+
+    def at_noon(path: str, content: bytes) -> None:
+        write(path, content)
+        os.utime(path, (1e9, 1e9))
+
+    monkeypatch.setattr(capabilities, "_write", at_noon)
+    (times,) = [one for one in tried(str(tmp_path)) if one.name == "times"]
+
+    assert not times.works and "bear one time" in times.found
 
 
 def test_a_folder_is_on_the_mount_that_is_nearest(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,95 @@ def test_data_that_were_published_again_since_are_not_removed(
     assert removed(store, data) == [] and group.exists()
 
 
+def test_data_that_were_named_since_stay_however_long_that_is_ago(
+    write_module: Callable[[str, str], ModuleType],
+    run_directory: Callable[[], Path],
+    store: Store,
+) -> None:
+    group = orphaned(store)
+    data = unneeded(store)
+    write_module("probe", EQUAL_RESULTS).same(Run(run_directory())[500])
+    # This process is put to sleep, and goes on after hours.
+    aged(group, GRACE_SECONDS + 30)
+
+    assert [one for one in removed(store, data) if one.kind == "data"] == []
+    assert (group / "zarr.json").exists()
+    assert found(store, "data") == []
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_what_is_young_is_no_garbage_whatever_the_clock_of_this_host_says(
+    store: Store, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    orphaned(store, seconds=0)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + hours * 3600)
+    monkeypatch.setattr(time, "time_ns", lambda: int((now + hours * 3600) * 1e9))
+
+    assert [one.kind for one in unneeded(store)] == []
+
+
+def test_a_door_to_data_that_have_come_back_is_kept(
+    write_module: Callable[[str, str], ModuleType],
+    run_directory: Callable[[], Path],
+    store: Store,
+) -> None:
+    orphaned(store)
+    doors = [one for one in unneeded(store) if one.kind == "door"]
+    write_module("probe", EQUAL_RESULTS).same(Run(run_directory())[500])
+
+    assert len(doors) == 2 and removed(store, doors) == []
+    assert all(os.path.exists(one.path) for one in doors)
+
+
+def test_what_goes_while_it_is_looked_at_is_no_garbage(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = orphaned(store)
+    real = os.walk
+
+    def gone(path: str, *more: object) -> object:
+        if path == str(group):
+            shutil.rmtree(path)
+            return [(path, [], ["zarr.json"])]
+        return real(path)
+
+    monkeypatch.setattr(os, "walk", gone)
+
+    assert [one.nbytes for one in unneeded(store) if one.kind == "data"] == [0]
+    assert removed(store, unneeded(store)) != [] and not group.exists()
+
+
+def test_steps_that_lead_to_no_entry_any_more_are_garbage(
+    store: Store, layout: Layout
+) -> None:
+    every = {aged(path) for path in Path(layout.records("steps")).iterdir()}
+    node = of(store, "same").reads
+    assert node is not None and found(store, "record") == []
+    gone = key_of(of(store, "same"))
+
+    without = [one for one in unneeded(store, without=[gone]) if one.kind == "record"]
+    assert layout.record("steps", node) in [one.path for one in without]
+    os.unlink(layout.manifest(gone))
+    assert layout.record("steps", node) in found(store, "record")
+    removed(store, unneeded(store))
+    left = set(Path(layout.records("steps")).iterdir())
+    # The questions of an analysis are those of its next computation, too.
+    assert left == every - {Path(layout.record("steps", node))}
+
+
+def test_steps_that_cannot_be_read_may_lead_anywhere(
+    store: Store, layout: Layout
+) -> None:
+    node = str(of(store, "same").reads)
+    os.unlink(layout.manifest(key_of(of(store, "same"))))
+    record = Path(layout.record("steps", node))
+    record.write_bytes(record.read_bytes().replace(b"found", b"fount"))
+    aged(record)
+
+    assert str(record) not in found(store, "record")
+
+
 def test_data_that_are_touched_while_they_are_taken_are_put_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,18 +225,18 @@ def test_doors_to_data_that_are_gone_are_garbage(store: Store, layout: Layout) -
     assert found(store, "door") == [str(door)]
 
 
-@pytest.mark.parametrize("kind", ["closures", "inputs"])
+@pytest.mark.parametrize(("kind", "empty"), [("closures", []), ("inputs", {})])
 def test_records_that_no_manifest_names_are_garbage_when_they_are_old(
-    store: Store, layout: Layout, kind: str
+    store: Store, layout: Layout, kind: str, empty: object
 ) -> None:
-    store.keep(kind, "a" * 64, {})
-    store.keep(kind, "b" * 64, {})
+    store.keep(kind, "a" * 64, empty)
+    store.keep(kind, "b" * 64, empty)
     old = aged(layout.record(kind, "a" * 64))
 
     assert found(store, "record") == [str(old)]
     removed(store, unneeded(store))
     assert store.detail(kind, "a" * 64) is None
-    assert store.detail(kind, "b" * 64) == {}
+    assert store.detail(kind, "b" * 64) == empty
 
 
 def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> None:

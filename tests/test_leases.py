@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact_store.leases import leased
+from artifact_store.leases import is_leased, leased
 
 
 def is_free(path: Path, place: int) -> bool:
@@ -135,3 +135,28 @@ def test_an_interrupt_while_waiting_is_raised(
     monkeypatch.setattr(fcntl, "fcntl", interrupt)
     with pytest.raises(KeyboardInterrupt), leased(str(tmp_path / "lock"), 1):
         pass
+
+
+def test_a_lease_is_seen_by_others_and_by_nobody_afterwards(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    assert not is_leased(path, 1)
+    with leased(path, 1):
+        child = os.fork()
+        if not child:
+            os._exit(int(is_leased(path, 1)) + 2 * int(is_leased(path, 2)))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        assert is_leased(path, 1)
+    assert not is_leased(path, 1)
+
+
+def test_where_locks_cannot_be_asked_for_nothing_is_leased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    path = str(tmp_path / "lock")
+    with leased(path, 1):
+        monkeypatch.setattr(fcntl, "fcntl", refuse)
+        assert not is_leased(path, 1)
+        monkeypatch.undo()

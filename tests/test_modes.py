@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
 from joblib.externals.loky import get_reusable_executor
 
-from artifact_store import AnalysisPipeline, Checkpoint, analysis, mode
+from artifact_store import (
+    AnalysisPipeline,
+    Artifact,
+    Blocks,
+    Checkpoint,
+    analysis,
+    mode,
+    modes,
+)
 from artifact_store.errors import (
     BadDeclaration,
     BadSetting,
+    KeepRefused,
     MissRefused,
+    NotStored,
     OnlyComputed,
     PipelineFailed,
-    StoreFailed,
     StoreOff,
+    Unstorable,
 )
 
 MODES = ("rw", "ro", "off", "refresh", "require")
@@ -43,6 +55,50 @@ def doubled(checkpoint: Checkpoint, note: Any = log) -> Any:
 def summed(checkpoint: Checkpoint, note: Any = log) -> Any:
     note("summed")
     return doubled(checkpoint)["w"].sum()
+
+
+@analysis
+def of_artifact(checkpoint: Checkpoint) -> Any:
+    return doubled.artifact(checkpoint).numpy()["w"]
+
+
+@analysis
+def in_blocks(checkpoint: Checkpoint) -> Any:
+    return Blocks((2, 3), np.float32, (row[None] for row in checkpoint["w"]))
+
+
+@analysis(strict=False)
+def labelled(made: Artifact, checkpoint: Checkpoint) -> Any:
+    return made.numpy()["w"].sum() + len(checkpoint.label)
+
+
+@analysis(strict=False, ignore=("note",))
+def above_labelled(checkpoint: Checkpoint, note: Any = log) -> Any:
+    note("above_labelled")
+    return labelled(doubled.artifact(checkpoint), checkpoint)
+
+
+BELOW = """
+from artifact_store import Checkpoint, analysis
+
+LOG = []
+
+
+def log(name):
+    LOG.append(name)
+
+
+@analysis(ignore=("note",))
+def below(checkpoint: Checkpoint, note=log):
+    note("below")
+    return checkpoint["w"] * 2
+
+
+@analysis(ignore=("note",))
+def above(checkpoint: Checkpoint, note=log):
+    note("above")
+    return below(checkpoint).sum()
+"""
 
 
 @analysis(mode="off")
@@ -68,6 +124,14 @@ def new_workers() -> Iterator[None]:
     get_reusable_executor().shutdown(wait=True)
     yield
     get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.fixture
+def new_process() -> Iterator[None]:
+    """As if nothing had been refreshed by the environment before."""
+    modes._since_now.cache_clear()
+    yield
+    modes._since_now.cache_clear()
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, int]]:
@@ -123,14 +187,67 @@ def test_in_ro_what_is_corrupt_is_computed_and_left_where_it_is(
     assert tree(checkpoint.parents[1]) == before
 
 
-def test_in_ro_there_is_no_artifact_of_a_miss_and_the_error_has_the_result(
+def test_in_ro_there_is_no_artifact_of_a_miss_and_nothing_is_computed_for_it(
     checkpoint: Path,
 ) -> None:
-    with mode("ro"), pytest.raises(OnlyComputed, match="mode") as caught:
+    with mode("ro"), pytest.raises(KeepRefused, match="so there is no artifact"):
         doubled.artifact(Checkpoint(checkpoint))
-    assert caught.value.result["w"].sum() == 30  # type: ignore[index]
-    with mode("ro"), pytest.raises(StoreFailed):
-        doubled.recompute(Checkpoint(checkpoint))
+    assert LOG == []
+    # Whoever asks for it inside a function meets that too.
+    with mode("ro"), pytest.raises(KeepRefused, match="doubled"):
+        of_artifact(Checkpoint(checkpoint))
+    assert not store_of(checkpoint).exists()
+
+
+def test_in_ro_a_recomputation_is_in_the_error(checkpoint: Path, settled: None) -> None:
+    doubled(Checkpoint(checkpoint))
+    before = tree(checkpoint.parents[1])
+    for _ in range(2):
+        with mode("ro"), pytest.raises(OnlyComputed, match="mode") as caught:
+            doubled.recompute(Checkpoint(checkpoint))
+        assert caught.value.result["w"].sum() == 30  # type: ignore[index]
+    assert LOG == ["doubled"] * 3
+    assert tree(checkpoint.parents[1]) == before
+
+
+def test_in_ro_what_is_below_is_computed_once(
+    checkpoint: Path, write_module: WriteModule, settled: None
+) -> None:
+    write_module("below", BELOW).above(checkpoint)
+    before = tree(checkpoint.parents[1])
+    edited = write_module("below", BELOW.replace("* 2", "* 3"))
+
+    with mode("ro"):
+        assert edited.above(checkpoint) == 45
+    assert edited.LOG == ["above", "below"]
+    assert tree(checkpoint.parents[1]) == before
+
+
+def test_in_ro_arrays_larger_than_memory_leave_no_trace(checkpoint: Path) -> None:
+    def traced() -> float:
+        return float(in_blocks(Checkpoint(checkpoint)).sum())
+
+    doubled(Checkpoint(checkpoint))
+    before = tree(checkpoint.parents[1])
+    for name in ("ro", "off"):
+        with mode(name):
+            assert traced() == 15
+    assert tree(checkpoint.parents[1]) == before
+
+
+def test_a_call_that_was_made_in_a_mode_is_known_in_its_next_block(
+    checkpoint: Path, settled: None
+) -> None:
+    doubled(Checkpoint(checkpoint))
+    given = Checkpoint(checkpoint)
+    calls = []
+    for name in ("ro", "ro", "refresh", "refresh"):
+        with mode(name):
+            calls += [doubled.call(given), doubled.call(given)]
+
+    # But two blocks that refresh are two beginnings.
+    assert len({id(call) for call in calls}) == 3
+    assert len({id(call) for call in calls[:4]}) == 1
 
 
 def test_with_the_store_off_the_function_just_runs_and_needs_none(
@@ -146,6 +263,15 @@ def test_with_the_store_off_the_function_just_runs_and_needs_none(
             with pytest.raises(StoreOff, match="off"):
                 ask(Checkpoint(checkpoint))
     assert not store_of(checkpoint).exists()
+
+
+def test_with_the_store_off_what_cannot_be_stored_is_refused_all_the_same() -> None:
+    def words() -> Any:
+        return {"words": np.array(["a", "b"])}
+
+    with mode("off"), pytest.raises(Unstorable) as caught:
+        analysis(words)()
+    assert list(caught.value.result["words"]) == ["a", "b"]  # type: ignore[index]
 
 
 def test_with_the_store_off_what_has_no_key_can_be_called(
@@ -191,6 +317,26 @@ def test_a_refreshed_entry_is_replaced_once(checkpoint: Path, settled: None) -> 
     assert again is not None and again.provenance.created > made
 
 
+def test_what_reads_labels_through_others_is_refreshed_once(
+    checkpoint: Path, settled: None
+) -> None:
+    given = Checkpoint(checkpoint)
+    above_labelled(given)
+    LOG.clear()
+    with mode("refresh"):
+        assert above_labelled(given) == above_labelled(given)
+    assert LOG.count("above_labelled") == 1
+
+
+def test_what_is_refreshed_is_said_to_be_so(checkpoint: Path, settled: None) -> None:
+    doubled(Checkpoint(checkpoint))
+    with mode("refresh"):
+        why = doubled.explain(Checkpoint(checkpoint))
+        assert [cause.kind for cause in why.causes] == ["refresh"]
+        doubled(Checkpoint(checkpoint))
+        assert doubled.explain(Checkpoint(checkpoint)).hit
+
+
 def test_where_results_are_required_a_miss_says_why_and_computes_nothing(
     checkpoint: Path, write_checkpoint: WriteCheckpoint, settled: None
 ) -> None:
@@ -209,14 +355,32 @@ def test_where_results_are_required_a_miss_says_why_and_computes_nothing(
     assert LOG == []
 
 
+def test_where_results_are_required_one_that_cannot_be_read_now_is_not_computed(
+    checkpoint: Path, settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(artifact: Artifact) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    doubled(Checkpoint(checkpoint))
+    LOG.clear()
+    monkeypatch.setattr(Artifact, "numpy", no_more)
+
+    with mode("require"), pytest.raises(MissRefused, match="Too many open files"):
+        doubled(Checkpoint(checkpoint))
+    assert LOG == []
+    with mode("ro"), pytest.warns(NotStored, match="Too many open files"):
+        assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
+
+
 def test_where_results_are_required_a_corrupt_one_is_named(
     checkpoint: Path, settled: None
 ) -> None:
     data = doubled.artifact(Checkpoint(checkpoint)).path / "w/c.0.0"
     data.write_bytes(bytes(data.stat().st_size))
 
-    with mode("require"), pytest.raises(MissRefused, match="corrupt"):
-        doubled(Checkpoint(checkpoint))
+    for _ in range(2):  # The first call sets it aside.
+        with mode("require"), pytest.raises(MissRefused, match="corrupt"):
+            doubled(Checkpoint(checkpoint))
 
 
 @pytest.mark.parametrize("name", MODES)
@@ -274,7 +438,7 @@ def test_there_are_five_modes(
 PIPED = """
 import os
 
-from artifact_store import Checkpoint, analysis
+from artifact_store import Checkpoint, Run, analysis
 
 
 @analysis(ignore=("log",))
@@ -287,6 +451,11 @@ def first(checkpoint: Checkpoint, log: str = os.environ["MODES_LOG"]):
 @analysis
 def second(checkpoint: Checkpoint):
     return first(checkpoint).sum()
+
+
+@analysis
+def of_run(run: Run):
+    return [float(second(run[epoch])) for epoch in run]
 """
 
 
@@ -298,6 +467,7 @@ def test_a_mode_travels_to_the_workers_of_a_pipeline(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     new_workers: None,
+    new_process: None,
     n_jobs: int,
     by: str,
 ) -> None:
@@ -306,27 +476,36 @@ def test_a_mode_travels_to_the_workers_of_a_pipeline(
     monkeypatch.setenv("ARTIFACT_STORE_STRICT", "0")
     module = write_module(f"piped_{by}_{n_jobs}", PIPED)
     pipeline = AnalysisPipeline(str(run_directory()))
+    three = [module.first, module.second, module.of_run]
 
     def run(name: str) -> Callable[[], Any]:
         def go() -> Any:
             if by == "environment":
                 monkeypatch.setenv("ARTIFACT_STORE_MODE", name)
                 try:
-                    return pipeline.run([module.first, module.second], n_jobs=n_jobs)
+                    return pipeline.run(three, n_jobs=n_jobs)
                 finally:
                     monkeypatch.delenv("ARTIFACT_STORE_MODE")
             with mode(name):  # type: ignore[arg-type]
-                return pipeline.run([module.first, module.second], n_jobs=n_jobs)
+                return pipeline.run(three, n_jobs=n_jobs)
 
         return go
 
-    with pytest.raises(PipelineFailed, match="MissRefused"):
-        run("require")()
+    for name, error in (
+        ("require", "MissRefused"),
+        ("ro", "KeepRefused"),
+        ("off", "StoreOff"),
+    ):
+        with pytest.raises(PipelineFailed, match=error):
+            run(name)()
     assert not log.exists()
     run("rw")()
     assert log.read_text().count("first") == 3
-    assert run("require")().count("hit") == 6
-    assert run("refresh")().count("computed") == 6
+    for name in ("require", "ro"):
+        assert run(name)().count("hit") == 7
+    # By whichever worker: what another one has just refreshed is fresh.
+    outcome = run("refresh")()
+    assert outcome.count("computed") + outcome.count("hit") == 7
     assert log.read_text().count("first") == 6
 
 
@@ -345,3 +524,50 @@ def test_threads_of_one_block_refresh_a_key_once(
         ]
         assert {call.result() for call in calls} == {30}
     assert LOG == ["doubled"]
+
+
+def test_threads_of_a_pipeline_are_in_its_mode(
+    run_directory: RunDirectory, settled: None
+) -> None:
+    run = run_directory()
+    pipeline = AnalysisPipeline(str(run))
+    with joblib.parallel_config(backend="threading"):
+        with mode("require"), pytest.raises(PipelineFailed, match="MissRefused"):
+            pipeline.run([doubled, summed], n_jobs=2)
+        assert LOG == [] and not (run / "artifacts").exists()
+        pipeline.run([doubled, summed], n_jobs=2)
+        LOG.clear()
+        with mode("refresh"):
+            outcome = pipeline.run([doubled, summed], n_jobs=2)
+    assert outcome.count("failed") == 0
+    assert sorted(LOG) == ["doubled"] * 3 + ["summed"] * 3
+
+
+def test_a_process_refreshes_a_key_once_by_its_environment(
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settled: None,
+    new_process: None,
+) -> None:
+    summed(Checkpoint(checkpoint))
+    LOG.clear()
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "refresh")
+    for _ in range(2):
+        assert summed(Checkpoint(checkpoint)) == 30
+    assert LOG == ["summed", "doubled"]
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_plan_tells_what_would_happen_in_a_mode(
+    run_directory: RunDirectory, settled: None, name: str
+) -> None:
+    pipeline = AnalysisPipeline(str(run_directory()))
+    pipeline.run([doubled])
+    before = tree(pipeline.run_of_checkpoints.path)
+    LOG.clear()
+
+    with mode(name):  # type: ignore[arg-type]
+        plan = pipeline.plan([doubled])
+    states = {"refresh": "stale", "off": "missing"}
+    assert {step.state for step in plan.steps} == {states.get(name, "fresh")}
+    assert LOG == [] and tree(pipeline.run_of_checkpoints.path) == before

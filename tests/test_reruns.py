@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 from conftest import RunDirectory, WriteModule, times
 
@@ -71,13 +69,30 @@ def failing(checkpoint: Checkpoint):
 
 
 @analysis
+def dying(checkpoint: Checkpoint):
+    if os.environ.get("RERUNS_FAIL"):
+        os._exit(7)
+    return checkpoint["w"]
+
+
+@analysis
+def between(one: Checkpoint, other: Checkpoint, /, *scales: int):
+    return (one["w"] - other["w"]) * sum(scales)
+
+
+@analysis
+def of_several(ones: list):
+    return sum(one["w"].sum() for one in ones)
+
+
+@analysis
 def above(checkpoint: Checkpoint):
     return clock(checkpoint).sum() * 0
 
 
 @analysis
-def given_kind(checkpoint: Checkpoint, kind=Kind.ONE):
-    return checkpoint["w"]
+def given_kind(checkpoint: Checkpoint, kind=None):
+    return checkpoint["v"]
 
 
 @analysis
@@ -86,6 +101,13 @@ def of_run(run: Run):
 """.replace("import Checkpoint, analysis", "import Checkpoint, Run, analysis")
 
 IMPURE = ["clock", "unseeded", "of_a_file", "of_process", "of_hashes"]
+HINTS = {
+    "clock": "two computations in one process differ",
+    "unseeded": "two computations in one process differ",
+    "of_process": "two computations in one process differ",
+    "of_a_file": "two computations in one process agree",
+    "of_hashes": "two computations in one process agree",
+}
 
 
 @pytest.fixture
@@ -117,7 +139,7 @@ def compute(planted: ModuleType, run: Run, names: Sequence[str]) -> None:
 def test_planted_impure_functions_are_found_and_pure_ones_are_not(
     planted: ModuleType, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute(planted, run, [*IMPURE, "pure", "failing", "of_run"])
+    compute(planted, run, [*IMPURE, "pure", "failing", "dying", "of_run"])
     (tmp_path / "file").write_text("12345")
     monkeypatch.setenv("RERUNS_FAIL", "1")
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -130,12 +152,16 @@ def test_planted_impure_functions_are_found_and_pure_ones_are_not(
         "pure": "same",
         "of_run": "same",
         "failing": "fails",
+        "dying": "fails",
     }
+    assert "ended with status 7" in found["dying"].why
     assert "out of order" in found["failing"].why
     (difference,) = found["of_a_file"].differences
     assert difference.absolute == 1.0 and difference.elements == 6
     assert difference.relative == pytest.approx(1 / 504)
-    assert any("clock" in flag for flag in found["clock"].flags)
+    assert any("it reads the clock" in hint for hint in found["clock"].hints)
+    for name, words in HINTS.items():
+        assert any(words in hint for hint in found[name].hints), name
     after = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert after == before
 
@@ -162,6 +188,8 @@ def test_what_cannot_be_computed_again_is_said_with_its_reason(
 
     found = rerun_all(run)
     assert found["pure"].state == "same"
+    assert "kind=" in found["given_kind"].why
+    assert "cannot be read back" in found["given_kind"].why
     assert "other code" in found["failing"].why
     assert "cannot be imported" in found["unseeded"].why
     assert {one.state for one in found.values()} == {"same", "skipped"}
@@ -174,7 +202,61 @@ def test_an_input_that_the_run_does_not_have_is_said(
     store, other = store_at(run.path), Run(run_directory("other", epochs=(1000,)))
 
     (found,) = rerun(store, other, list(store.keys()), 1)
-    assert found.state == "skipped" and "no checkpoint" in found.why
+    assert found.state == "skipped"
+    assert "other has nothing that holds what checkpoint_epoch_00500 held" in found.why
+
+
+def test_several_inputs_are_found_by_what_they_hold(
+    planted: ModuleType, run_directory: RunDirectory
+) -> None:
+    run = Run(run_directory(epochs=(0, 500)))
+    planted.between(run[500], run[0], 2, 3)
+    planted.of_several([run[0], run[500]])
+    (run.path / "checkpoints/checkpoint_epoch_00500.safetensors").rename(
+        run.path / "checkpoints/checkpoint_epoch_00700.safetensors"
+    )
+
+    found = rerun_all(Run(run.path))
+    assert found["between"].state == "same"
+    assert found["of_several"].why == "several inputs were given as ones"
+
+
+def test_damage_is_a_finding(planted: ModuleType, run: Run) -> None:
+    compute(planted, run, ["pure", "failing", "of_run"])
+    hidden = run.path / "artifacts/.store"
+    next((hidden / "entries/failing").rglob("*.json")).write_text("{}")
+    data = (run.path / "artifacts/pure").glob("*/w/c.*")
+    next(data).write_bytes(b"damaged")
+
+    found = rerun_all(run)
+    states = {name: one.state for name, one in found.items()}
+    assert states == {"pure": "corrupt", "failing": "corrupt", "of_run": "same"}
+    assert "is not what was written" in found["failing"].why
+
+
+def test_a_checkpoint_that_cannot_be_read_keeps_no_other_from_being_looked_at(
+    planted: ModuleType, run_directory: RunDirectory
+) -> None:
+    run = Run(run_directory(epochs=(0, 500)))
+    compute(planted, run, ["pure"])
+    (run.path / "checkpoints/checkpoint_epoch_00000.safetensors").write_bytes(b"")
+    store = store_at(run.path)
+
+    found = list(rerun(store, Run(run.path), list(store.keys()), 1))
+    assert sorted(one.state for one in found) == ["same", "skipped"]
+
+
+def test_other_versions_are_a_hint(
+    planted: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.python_version", lambda: "3.9.0")
+    compute(planted, run, ["clock", "pure"])
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(str(Path(planted.__file__ or "").parent))
+
+    found = rerun_all(run)
+    assert any("made with python 3.9.0" in hint for hint in found["clock"].hints)
+    assert found["pure"].hints == ()
 
 
 def test_our_analyses_come_out_again_bit_by_bit(tmp_path: Path) -> None:
@@ -200,39 +282,3 @@ def test_a_sample_is_the_same_for_the_same_seed(planted: ModuleType, run: Run) -
     assert sampled(keys, "all", 1) == sorted(keys, key=str)
     assert sampled(keys, "20%", 3) == sampled(reversed(keys), "20%", 3)
     assert sampled(keys, "20%", 3) != sampled(keys, "20%", 4)
-
-
-def test_nothing_in_the_environment_is_left_changed(
-    planted: ModuleType, run: Run
-) -> None:
-    compute(planted, run, ["pure"])
-    before = dict(os.environ)
-    rerun_all(run)
-    assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize(
-    "then, now, words, absolute",
-    [
-        (np.ones(3), np.array([1, 1, 1.5]), "1 of 3 elements", 0.5),
-        (np.zeros(2), np.array([0.0, -0.0]), "1 of 2 elements", 0.0),
-        (np.array(1j), np.array(2j), "1 of 1 elements", 1.0),
-        (np.array([True, False]), np.array([True, True]), "1 of 2", 1.0),
-        (np.array([2**63], np.uint64), np.array([0], np.uint64), "1 of 1", 2.0**63),
-        (np.ones(2), np.ones(3), "of shape (3,)", 0.0),
-        (np.ones(2), np.ones(2, int), "is int64", 0.0),
-        (np.array([np.nan]), np.array([1.0]), "1 of 1", None),
-    ],
-    ids=str,
-)
-def test_a_difference_is_told_in_numbers(
-    then: np.ndarray, now: np.ndarray, words: str, absolute: float | None
-) -> None:
-    from artifact_store.reruns import _differences
-
-    (found,) = _differences({"x": then}, {"x": now})
-    assert words in found.what
-    assert (
-        found.absolute == absolute if absolute is not None else np.isnan(found.absolute)
-    )
-    assert list(_differences({"x": then}, {"x": then.copy()})) == []

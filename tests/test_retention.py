@@ -3,9 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from artifact_store.keys import Key
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest
-from artifact_store.retention import freed_by, is_stale
+from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
 from artifact_store.stores.base import Store
 
 
@@ -27,6 +28,18 @@ def test_what_is_foretold_is_what_is_freed(store: Store) -> None:
 
     assert freed_by(store, keys) == of(store, "same").nbytes
     assert freed_by(store, keys) == store.remove(keys)
+
+
+def test_entries_are_weighed_by_analysis(store: Store) -> None:
+    keys = [*store.keys(), Key("gone", key_of(of(store, "same")).digest)]
+    sums = weighed_by_analysis(store, keys)
+    nbytes = of(store, "same").nbytes
+
+    assert list(sums) == ["copied", "gone", "same"]
+    assert [one.entries for one in sums.values()] == [1, 1, 1]
+    assert [one.nbytes for one in sums.values()] == [nbytes, 0, nbytes]
+    assert sums["same"].used > sums["gone"].used == 0
+    assert weighed_by_analysis(store, keys[:1]).keys() == {keys[0].analysis}
 
 
 def test_an_entry_of_todays_code_and_content_is_not_stale(store: Store) -> None:

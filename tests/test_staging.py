@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from artifact_store import staging
+from artifact_store.descriptors import sync
 from artifact_store.staging import (
     leads,
     staged,
+    storage_time_ns,
     sweep,
-    sync,
     sync_upward,
     touched,
 )
@@ -189,3 +191,41 @@ def test_many_stores_hold_few_descriptors(tmp_path: Path) -> None:
     with staged(f"{tmp_path}/0") as stage:
         stage.appear(b"again", f"{tmp_path}/file")
     assert (tmp_path / "file").read_bytes() == b"again"
+
+
+def test_the_clock_is_that_of_the_files_whatever_this_host_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    before = (tmp_path / "file").stat().st_mtime_ns
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+
+    assert storage_time_ns(str(tmp_path)) >= before
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EISDIR])
+def test_the_clock_of_a_server_is_asked_where_no_file_is_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    real = os.open
+
+    def refuse(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+
+    assert storage_time_ns(str(tmp_path)) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_asks_for_the_time_makes_no_folder(tmp_path: Path) -> None:
+    hidden = tmp_path / "artifacts/.store"
+    hidden.mkdir(parents=True)
+
+    assert storage_time_ns(f"{hidden}/staging") > 0
+    assert list(hidden.iterdir()) == []

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
+from shutil import rmtree
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from artifact_store import Run
+from artifact_store.descriptors import _check_links
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.stores.base import Store
@@ -77,6 +82,97 @@ def test_a_damaged_manifest_is_found(store: Store) -> None:
     the(store, "entries", "*.json").write_text("{}")
 
     assert problems(store) == ["is not what was written"]
+
+
+def put(path: Path, what: str, tmp_path: Path) -> None:
+    """Something else in the place of a file: whoever opened it would wait, fail, or read elsewhere."""
+    content = path.read_bytes()
+    path.unlink()
+    match what:
+        case "pipe":
+            os.mkfifo(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as one, chdir(path.parent):
+                one.bind(path.name)
+        case "folder":
+            path.mkdir()
+        case "link":
+            (tmp_path / "elsewhere").write_bytes(content)
+            path.symlink_to(tmp_path / "elsewhere")
+        case "link to itself":
+            path.symlink_to(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    "what", ["nothing", "pipe", "socket", "folder", "link", "link to itself", "device"]
+)
+def test_something_else_in_the_place_of_any_file_is_a_finding(
+    store: Store, tmp_path: Path, what: str
+) -> None:
+    hidden = Path(store.location) / ".store"
+    entry = next(one for one in store.manifests() if one.analysis == "packed")
+    data = hidden / "data" / entry.output[:2] / entry.output
+    files = [one for one in data.rglob("*") if one.is_file()]
+    assert len(files) == 3
+    if what != "nothing":  # Without its manifest, it is no entry.
+        files += hidden.glob(f"entries/packed/*/{entry.key[2:]}.json")
+    for path in files:
+        content, status = path.read_bytes(), path.stat()
+        put(path, what, tmp_path)
+        (problem,) = problems(store)
+        assert "no regular file" in problem or "is missing" in problem
+        rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert problems(store) == []
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("what", ["link", "pipe", "file"])
+def test_something_else_in_the_place_of_a_folder_is_a_finding(
+    store: Store, tmp_path: Path, what: str, depth: int
+) -> None:
+    output, *_ = {one.output for one in store.manifests()}
+    data = Path(store.location) / ".store/data"
+    folder = [data, data / output[:2], data / output[:2] / output][depth]
+    folder.rename(tmp_path / "away")
+    match what:
+        case "link":
+            folder.symlink_to(tmp_path / "away")
+        case "pipe":
+            os.mkfifo(folder)
+        case "file":
+            folder.touch()
+    # A process that has written there knows that it was a folder, and does not look again.
+    _check_links.cache_clear()
+
+    found = problems(store)
+    assert len(found) == (6 if depth == 0 else 1)
+
+
+def test_any_file_that_cannot_be_read_is_a_finding(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+    files = [one for one in Path(store.location).rglob("*") if one.is_file()]
+    found = 0
+    for refused in map(str, files):
+
+        def refusing(
+            path: str, *more: Any, refused: str = refused, **named: Any
+        ) -> int:
+            if str(path) == refused:
+                raise PermissionError(13, "Permission denied", path)
+            return real(path, *more, **named)
+
+        monkeypatch.setattr(os, "open", refusing)
+        for problem in problems(store):
+            assert "Permission denied" in problem
+            found += 1
+    # A manifest each; and of their data, three files.
+    assert found == 6 + 6 * 3
 
 
 def test_an_unreadable_file_is_a_problem_and_no_error(

@@ -19,6 +19,7 @@ from typing import Final
 from artifact_store._version import __version__
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.events import log
+from artifact_store.terminals import visible
 
 # In the order in which one meets them.
 _VERBS: Final[Mapping[str, str]] = {
@@ -97,12 +98,19 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+class _Visible(logging.Formatter):
+    """Writes out what a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 @contextlib.contextmanager
 def _warnings_told() -> Iterator[None]:
     """Show what the library logs as a warning, as it does not print by itself."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("artifact-store: %(message)s"))
+    handler.setFormatter(_Visible("artifact-store: %(message)s"))
     log.addHandler(handler)
     try:
         yield
@@ -111,4 +119,4 @@ def _warnings_told() -> Iterator[None]:
 
 
 def _complain(sentence: str) -> None:
-    print(f"artifact-store: {sentence}", file=sys.stderr)
+    print(f"artifact-store: {visible(sentence)}", file=sys.stderr)

@@ -9,15 +9,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from artifact_store.capabilities import Finding, mount_of, stamps_of, tried
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import count, near, out, print_json, size, table, text
 from artifact_store.closures.audit import AUDIT_VARIABLE
-from artifact_store.errors import MissingStore
+from artifact_store.errors import BadSetting, MissingStore
+from artifact_store.garbage import stages_left
 from artifact_store.layout import Layout
-from artifact_store.modes import MODE_VARIABLE
+from artifact_store.modes import MODE_VARIABLE, ModeName
 from artifact_store.purity import STRICT_VARIABLE
 from artifact_store.settings import settings_of
 from artifact_store.signing import KEY_FILE_VARIABLE, KEY_VARIABLE, signing_key
@@ -26,22 +27,35 @@ from artifact_store.stores.quarantine import quarantined
 from artifact_store.versions import version_of
 
 _LIBRARIES: Final = ("artifact_store", "numpy", "zarr", "msgspec", "blake3", "torch")
+_STATES: Final = {
+    (True, True): ("works", "green"),
+    (True, False): ("works", "green"),
+    (False, True): ("fails", "red"),
+    (False, False): ("lacks", "yellow"),
+}
+_DEFAULTS: Final = {
+    STORE_VARIABLE: "beside each run",
+    MODE_VARIABLE: "rw",
+    STRICT_VARIABLE: "0, in tests 1",
+    AUDIT_VARIABLE: "0",
+}
 # Further than this, times of files and of this host do not go together.
 _AHEAD: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """A setting as it is."""
+    """A setting as it is, and what is wrong with it."""
 
     name: str
     value: str
     source: str
+    problem: str = ""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    more = "Tries it out in a folder that is gone afterwards. Exit status 1 if something does not work."
+    more = "Tries it out in a folder that is gone afterwards. Exit status 1 if something fails that a store relies on."
     begin(parser, doctor, more)
     add_place(parser)
 
@@ -56,7 +70,8 @@ def doctor(arguments: argparse.Namespace) -> int:
         _print_json(location, folder, findings, settings)
     else:
         _print(location, folder, findings, settings)
-    return 0 if all(one.works for one in findings) else 1
+    fails = any(one.is_needed and not one.works for one in findings)
+    return int(fails or any(one.problem for one in settings))
 
 
 def _store_at(path: Path) -> str | None:
@@ -88,31 +103,51 @@ def _clock(folder: str) -> Finding:
     try:
         ahead = stamps_of(folder).ahead
     except OSError:
-        return Finding("clock", True, "nothing can be written, so it is not known")
+        unknown = "nothing can be written, so it is not known"
+        return Finding("clock", True, unknown, "", False)
     means = "Files that were just written may be read again more often than needed. Set the clock of this host."
     found = "files are stamped by the time of this host"
     if abs(ahead) > _AHEAD:
         found = f"files are stamped {ahead:+.0f} s off the time of this host"
-    return Finding("clock", abs(ahead) <= _AHEAD, found, means)
+    return Finding("clock", abs(ahead) <= _AHEAD, found, means, False)
 
 
 def _settings(location: str | None) -> Iterator[_Set]:
     """Every setting; of the key, only where it is."""
-    for variable, default in (
-        (STORE_VARIABLE, "beside each run"),
-        (MODE_VARIABLE, "rw"),
-        (STRICT_VARIABLE, "0, in tests 1"),
-        (AUDIT_VARIABLE, "0"),
-    ):
+    for variable, default in _DEFAULTS.items():
         said = os.environ.get(variable)
-        yield _Set(variable, said or default, "environment" if said else "default")
-    key = next((v for v in (KEY_FILE_VARIABLE, KEY_VARIABLE) if os.environ.get(v)), "")
-    signing_key()  # which says what is wrong with it
-    is_set = "set" if key else "none: nothing is signed"
-    yield _Set("key", is_set, key or "default")
-    for one in settings_of(location, {}) if location else ():
+        source = "environment" if said else "default"
+        yield _Set(variable, said or default, source, _problem(variable, said))
+    yield _key()
+    try:
+        limits = settings_of(location, {}) if location else []
+    except BadSetting as error:
+        yield _Set(
+            near(error.variable), error.value, "", f"{error.problem}. {error.advice}"
+        )
+        return
+    for one in limits:
         value = "no limit" if one.value is None else f"{one.value:,}"
         yield _Set(one.name, value, "default" if one.value is None else one.source)
+
+
+def _problem(variable: str, said: str | None) -> str:
+    modes = get_args(ModeName)
+    is_mode = variable == MODE_VARIABLE and said and said not in modes
+    return f"there is no such mode. Choose one of {', '.join(modes)}" if is_mode else ""
+
+
+def _key() -> _Set:
+    source = next(
+        (v for v in (KEY_FILE_VARIABLE, KEY_VARIABLE) if os.environ.get(v)), ""
+    )
+    try:
+        signing_key()
+    except BadSetting as error:
+        return _Set("key", "cannot be used", source, f"{error.problem}. {error.advice}")
+    return _Set(
+        "key", "set" if source else "none: nothing is signed", source or "default"
+    )
 
 
 def _facts(location: str | None, folder: str) -> dict[str, str]:
@@ -131,12 +166,35 @@ def _facts(location: str | None, folder: str) -> dict[str, str]:
             "hosts both compute, and results are right all the same"
         )
     if location:
-        status = os.stat(location)
-        mode = stat.filemode(status.st_mode)
-        facts["access"] = f"{mode}, user {status.st_uid}, group {status.st_gid}"
-        aside = len(list(quarantined(Layout(location))))
-        facts["set aside"] = f"{count(aside, 'thing')} found corrupt"
+        facts["access"] = _access(location)
+        facts |= _leftovers(Layout(location))
     return facts
+
+
+def _access(location: str) -> str:
+    """Who may write to a store, and who to what we write there."""
+    status, umask = os.stat(location), _umask()
+    mode = stat.filemode(status.st_mode)
+    access = f"{mode}, user {status.st_uid}, group {status.st_gid}, umask {umask:03o}"
+    if status.st_mode & stat.S_IWGRP and umask & stat.S_IWGRP:
+        access += ". The group may write here, but not to what you write: set umask 002"
+    return access
+
+
+def _umask() -> int:
+    with open("/proc/self/status") as lines:
+        found = [line.split()[1] for line in lines if line.startswith("Umask:")]
+    return int(found[0], 8) if found else 0
+
+
+def _leftovers(layout: Layout) -> dict[str, str]:
+    dead, aside = list(stages_left(layout)), list(quarantined(layout))
+    left = count(len(dead), "folder")
+    weight = size(sum(one.nbytes for one in dead))
+    found = {"left behind": f"{left} of writers that died, {weight}"} if dead else {}
+    if aside:
+        found["set aside"] = f"{count(len(aside), 'thing')} found corrupt"
+    return found
 
 
 def _print_json(
@@ -159,11 +217,14 @@ def _print(
         rows.add_row(text((name, "dim")), near(fact))
     trials = table("", "", "", indent=2)
     for one in findings:
-        works = text(("works", "green")) if one.works else text(("fails", "red"))
+        works = text(_STATES[one.works, one.is_needed])
         found = one.found if one.works else f"{one.found}. {one.means}"
         trials.add_row(f"  {one.name}", works, near(found))
     chosen = table("", "", "", indent=2)
     for setting in settings:
-        source = text((near(setting.source), "dim"))
+        problem = (near(setting.problem), "red")
+        source = text(
+            (near(setting.source), "dim"), " " * bool(setting.problem), problem
+        )
         chosen.add_row(f"  {setting.name}", setting.value, source)
     out(rows, "", f"Tried in {near(folder)}:", trials, "", "Set:", chosen)

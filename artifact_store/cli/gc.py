@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import (
     command,
+    count,
     near,
     out,
     print_json,
@@ -18,12 +19,20 @@ from artifact_store.cli.printing import (
     text,
 )
 from artifact_store.errors import BadSetting
-from artifact_store.eviction import Budget, Eviction, Held, Weight, eviction, weight_of
+from artifact_store.eviction import (
+    Budget,
+    Eviction,
+    Held,
+    Weight,
+    evicted,
+    eviction,
+    weight_of,
+)
 from artifact_store.garbage import Garbage, quarantined, removed, unneeded
 from artifact_store.layout import Layout
 from artifact_store.listing import number_of_entries
 from artifact_store.progress import bar
-from artifact_store.settings import amount, settings_of
+from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 
@@ -60,14 +69,23 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     most = "evict entries until the store takes no more, such as 10GB"
     add("--max-bytes", type=_amount, metavar="SIZE", help=most)
     files = "evict entries until the store has no more files"
-    add("--max-files", type=_amount, metavar="N", help=files)
+    add("--max-files", type=_number, metavar="N", help=files)
 
 
 def _amount(text: str) -> int:
+    return _read(amount, text)
+
+
+def _number(text: str) -> int:
+    return _read(whole_number, text)
+
+
+def _read(read: Callable[[str, str], int], text: str) -> int:
     try:
-        return amount(text, "")
+        return read(text, "")
     except BadSetting as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error.problem}") from None
+        problem = f"{text!r}: {error.problem}. {error.advice}"
+        raise argparse.ArgumentTypeError(problem) from None
 
 
 def gc(arguments: argparse.Namespace) -> int:
@@ -77,17 +95,22 @@ def gc(arguments: argparse.Namespace) -> int:
     found, aside = _unneeded(store), quarantined(store)
     if arguments.quarantined:
         found, aside = found + aside, []
-    evicted = _evicted(store, budget, found)
+    going = _going(store, budget, found)
+    records = _needed_by(store, going, found)
     if not arguments.dry_run:
-        with bar("gc", len(found), "file") as advance:
-            found = removed(store, found, advance)
-        store.remove(evicted.keys)
+        found = _removed(store, found)
+        planned, going = going, evicted(store, going)
+        # If some stay after all, so do the records that they may need.
+        records = _removed(store, records) if going.keys == planned.keys else []
+    found += records
+    weight = Weight(sum(one.nbytes for one in records), len(records))
+    going = replace(going, left=going.left - weight)
     if arguments.json:
-        _print_json(arguments, found, evicted, budget)
+        _print_json(arguments, found, going, budget)
     else:
-        _print(arguments, store, found, evicted, aside)
-        _print_excess(evicted, budget)
-    return int(evicted.left.exceeds(budget))
+        _print(arguments, store, found, going, aside)
+        _print_excess(going, budget)
+    return int(going.left.exceeds(budget))
 
 
 def _budget(arguments: argparse.Namespace, store: Store) -> Budget:
@@ -95,7 +118,7 @@ def _budget(arguments: argparse.Namespace, store: Store) -> Budget:
     return Budget(*(one.value for one in settings_of(store.location, given)))
 
 
-def _evicted(store: Store, budget: Budget, found: Sequence[Garbage]) -> Eviction:
+def _going(store: Store, budget: Budget, found: Sequence[Garbage]) -> Eviction:
     """What goes besides garbage."""
     if budget == Budget():
         return Eviction((), Weight(), ())
@@ -105,37 +128,57 @@ def _evicted(store: Store, budget: Budget, found: Sequence[Garbage]) -> Eviction
     return eviction(store, budget, total)
 
 
+def _needed_by(
+    store: Store, going: Eviction, found: Sequence[Garbage]
+) -> list[Garbage]:
+    """The records that only entries need that go."""
+    if not going.evicted:
+        return []
+    then = unneeded(store, without=going.keys)
+    known = {one.path for one in found}
+    return [one for one in then if one.kind == "record" and one.path not in known]
+
+
+def _removed(store: Store, found: Sequence[Garbage]) -> list[Garbage]:
+    with bar("gc", len(found), "file") as advance:
+        return removed(store, found, advance)
+
+
 def _print_json(
     arguments: argparse.Namespace,
     found: Sequence[Garbage],
-    evicted: Eviction,
+    going: Eviction,
     budget: Budget,
 ) -> None:
-    nbytes = sum(one.nbytes for one in found) + evicted.freed.nbytes
+    nbytes = sum(one.nbytes for one in found) + going.freed.nbytes
     document = {
         "removed": not arguments.dry_run,
-        "garbage": [asdict(one) for one in found],
-        "evicted": [str(key) for key in evicted.keys],
+        "garbage": [_as_dict(one) for one in found],
+        "evicted": [str(key) for key in going.keys],
         "nbytes": nbytes,
         "budget": asdict(budget),
-        "left": None if budget == Budget() else asdict(evicted.left),
+        "left": None if budget == Budget() else asdict(going.left),
     }
     print_json(document)
+
+
+def _as_dict(one: Garbage) -> dict[str, object]:
+    return {"kind": one.kind, "path": one.path, "nbytes": one.nbytes}
 
 
 def _print(
     arguments: argparse.Namespace,
     store: Store,
     found: Sequence[Garbage],
-    evicted: Eviction,
+    going: Eviction,
     aside: Sequence[Garbage],
 ) -> None:
-    nbytes = sum(one.nbytes for one in found) + evicted.freed.nbytes
+    nbytes = sum(one.nbytes for one in found) + going.freed.nbytes
     frees = "Would free" if arguments.dry_run else "Freed"
-    is_any = found or evicted.evicted
+    is_any = found or going.evicted
     what = f"{frees} {size(nbytes)} of" if is_any else "Nothing to remove in"
     rows = _table(found)
-    for analysis, held in sorted(_by_analysis(evicted).items()):
+    for analysis, held in sorted(_by_analysis(going).items()):
         entries = sum(len(one.keys) for one in held)
         freed = size(sum(one.weight.nbytes for one in held))
         rows.add_row(f"  entries of {analysis}", f"{entries:,}", freed)
@@ -145,31 +188,39 @@ def _print(
         out(kept, command("remove them too", "gc", arguments.run, "--quarantined"))
 
 
-def _by_analysis(evicted: Eviction) -> dict[str, list[Held]]:
+def _by_analysis(going: Eviction) -> dict[str, list[Held]]:
     found: dict[str, list[Held]] = {}
-    for held in evicted.evicted:
+    for held in going.evicted:
         found.setdefault(held.keys[0].analysis, []).append(held)
     return found
 
 
-def _print_excess(evicted: Eviction, budget: Budget) -> None:
+def _print_excess(going: Eviction, budget: Budget) -> None:
     """What keeps a store from its budget, if anything does."""
-    if not evicted.left.exceeds(budget):
+    if not going.left.exceeds(budget):
         return
-    left = f"{size(evicted.left.nbytes)} in {evicted.left.files:,} files"
-    allowed = [
-        *([size(budget.max_bytes)] if budget.max_bytes is not None else []),
-        *([f"{budget.max_files:,} files"] if budget.max_files is not None else []),
-    ]
-    over = f"Over budget: {left} are left, and {' and '.join(allowed)} allowed. Kept:"
-    rows = table("", ">", ">", indent=2)
+    over = " and ".join(_excess(going.left, budget))
+    left = f"{size(going.left.nbytes)} in {going.left.files:,} files are left. Kept:"
+    rows = table("", ">entries", ">size", indent=2)
     for reason, words in _REASONS.items():
-        held = [one for one in evicted.kept if one.protected == reason]
+        held = [one for one in going.kept if one.protected == reason]
         if held:
             entries = sum(len(one.keys) for one in held)
             kept = size(sum(one.weight.nbytes for one in held))
             rows.add_row(f"  {words}", f"{entries:,}", kept)
-    out("", text((over, "red")), rows)
+    beside = going.left - sum((one.weight for one in going.kept), Weight())
+    rows.add_row("  everything else", "", size(max(0, beside.nbytes)))
+    out("", text((f"Over budget by {over}: ", "red"), left), rows)
+
+
+def _excess(left: Weight, budget: Budget) -> list[str]:
+    """By how much a store is over its budget, in words."""
+    found = []
+    if budget.max_bytes is not None and left.nbytes > budget.max_bytes:
+        found.append(size(left.nbytes - budget.max_bytes))
+    if budget.max_files is not None and left.files > budget.max_files:
+        found.append(count(left.files - budget.max_files, "file"))
+    return found
 
 
 def _unneeded(store: Store) -> list[Garbage]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +18,7 @@ from artifact_store.cli.arguments import (
 from artifact_store.cli.printing import (
     age,
     as_dict,
+    as_json,
     command,
     count,
     labels,
@@ -31,9 +31,11 @@ from artifact_store.cli.printing import (
     table,
     text,
 )
+from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, number_of_entries
 from artifact_store.manifests import Manifest
+from artifact_store.pins import pins
 from artifact_store.progress import bar
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -105,7 +107,8 @@ def ls(arguments: argparse.Namespace) -> int:
     elif found.entries > LINES:
         _print_sums(found)
     else:
-        _print_each(found.each)
+        pinned = {one.key for one in pins(store.location)}
+        _print_each(found.each, pinned)
     return 0
 
 
@@ -135,7 +138,7 @@ def _print_json(arguments: argparse.Namespace, store: Store) -> None:
     begin = "["
     for manifest in store.manifests():
         if _is_asked_for(arguments, manifest):
-            entry = json.dumps(as_dict(manifest), indent=2, ensure_ascii=False)
+            entry = as_json(as_dict(manifest))
             print(begin, entry.replace("\n", "\n  "), sep="\n  ", end="")
             begin = ","
     print("[]" if begin == "[" else "\n]")
@@ -157,7 +160,7 @@ def _is_asked_for(arguments: argparse.Namespace, entry: Manifest | Brief) -> boo
     return goes_by(entry, arguments.analysis) and words in labels(entry)
 
 
-def _print_each(found: Iterable[Brief]) -> None:
+def _print_each(found: Iterable[Brief], pinned: Container[Key]) -> None:
     """A line for each entry, below what was called."""
     kinds: dict[tuple[str, str], list[Brief]] = {}
     for brief in found:
@@ -168,7 +171,10 @@ def _print_each(found: Iterable[Brief]) -> None:
         for one in alike:
             name = text(("  " + one.analysis + "@", "dim"), labels(one))
             made = age(one.provenance.created)
-            rows.add_row(name, size(one.nbytes), made, text((one.key[:8], "cyan")))
+            key = text((one.key[:8], "cyan"))
+            if one.address in pinned:
+                key.append("  pinned", "yellow")
+            rows.add_row(name, size(one.nbytes), made, key)
         title = text((call, "bold"), "  ", arrays)
         out(*[""] * (number > 0), title, rows)
 

@@ -6,8 +6,21 @@ import argparse
 
 import msgspec
 
-from artifact_store.cli.arguments import add_place, begin
-from artifact_store.cli.printing import age, command, near, out, print_json, table, text
+from artifact_store.cli.arguments import add_place, begin, goes_by
+from artifact_store.cli.printing import (
+    age,
+    command,
+    labels,
+    near,
+    out,
+    print_json,
+    table,
+    text,
+)
+from artifact_store.cli.selection import add_selection, by_epoch, check_names
+from artifact_store.keys import Key
+from artifact_store.layout import Layout
+from artifact_store.listing import briefs
 from artifact_store.lookup import entry_meant, key_of
 from artifact_store.pins import Pin
 from artifact_store.pins import pin as state
@@ -18,10 +31,14 @@ from artifact_store.stores.locate import store_at
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    more = "`gc` does not evict what is pinned, and `rm` removes it only with --pinned. Names no ENTRY: lists."
+    more = (
+        "`gc` does not evict what is pinned, and `rm` removes it only with --pinned. With no ENTRY, --analysis or "
+        "--epoch, says what is pinned."
+    )
     begin(parser, pin, more)
     add_place(parser)
     add_entries(parser)
+    add_selection(parser)
     parser.add_argument("--note", default="", metavar="WORDS", help="why it is to stay")
 
 
@@ -35,17 +52,9 @@ def pin(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
     # All are looked up before any is pinned: a slip changes nothing.
-    meant = [entry_meant(store, one) for one in arguments.entry]
-    stated = [
-        state(
-            store.location,
-            key_of(one),
-            ",".join(given.label for given in one.provenance.inputs),
-            arguments.note,
-        )
-        for one in meant
-    ]
-    listed = stated if arguments.entry else pins(store.location)
+    meant = [*_named(arguments, store), *_selected(arguments, store)]
+    stated = [state(store.location, key, label, arguments.note) for key, label in meant]
+    listed = stated if _is_any_asked_for(arguments) else pins(store.location)
     if arguments.json:
         print_json([msgspec.to_builtins(one) for one in listed])
     elif not listed:
@@ -54,6 +63,31 @@ def pin(arguments: argparse.Namespace) -> int:
     else:
         _print(store, listed)
     return 0
+
+
+def _is_any_asked_for(arguments: argparse.Namespace) -> bool:
+    chosen = arguments.analysis or arguments.epoch is not None
+    return bool(arguments.entry or chosen)
+
+
+def _named(arguments: argparse.Namespace, store: Store) -> list[tuple[Key, str]]:
+    """Key and label of each entry that was named."""
+    found = [entry_meant(store, one) for one in arguments.entry]
+    return [(key_of(one), labels(one)) for one in found]
+
+
+def _selected(arguments: argparse.Namespace, store: Store) -> list[tuple[Key, str]]:
+    """The same of those of an analysis or epoch that was asked for."""
+    names: list[str] | None = arguments.analysis
+    tests = by_epoch(arguments, store)
+    if not names and not tests:
+        return []
+    check_names(names or [], store)
+    return [
+        (one.address, labels(one))
+        for one in briefs(Layout(store.location))
+        if goes_by(one, names) and all(test(one) for test in tests)
+    ]
 
 
 def _print(store: Store, listed: list[Pin]) -> None:

@@ -15,6 +15,7 @@ from artifact_store.listing import Brief, BriefArray
 from artifact_store.manifests import Manifest
 from artifact_store.plans import Plan, State, epochs_in_words
 from artifact_store.shards import DTYPES, StoredArray
+from artifact_store.terminals import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,15 +37,33 @@ STYLES: Final[Mapping[State, str]] = {
 
 def print_json(document: Any) -> None:
     """Print one document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(as_json(document))
+
+
+def as_json(document: Any) -> str:
+    """A document as it is printed."""
+    return visible(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def out(*blocks: RenderableType) -> None:
     """Print blocks below each other, in colour on a terminal, and plain into a pipe."""
-    from rich.console import Console  # 0.1 s, which `--json` and `--help` do not need
+    from rich.console import (  # 0.1 s, which `--json` and `--help` do not need
+        Console,
+        ConsoleOptions,
+    )
+    from rich.segment import Segment
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    class Printer(Console):
+        """Has no piece of text on its way to the terminal but what is visible."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for found, style, control in super().render(renderable, options):
+                yield Segment(visible(found), style, control)
+
+    console = Printer(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED
     with console.capture() as captured:
@@ -123,8 +142,11 @@ def duration(seconds: float) -> str:
 
 def age(created: str) -> str:
     """How long ago a manifest says that it was written."""
-    then = datetime.datetime.fromisoformat(created)
-    since = (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+    try:
+        then = datetime.datetime.fromisoformat(created)
+        since = (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+    except (ValueError, TypeError):
+        return "?"  # What is listed has not been checked.
     return duration(since) if since >= 59.5 else f"{max(since, 0):.0f} s"
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING
 
 from artifact_store.cli.arguments import (
     add_place,
@@ -14,34 +12,38 @@ from artifact_store.cli.arguments import (
     goes_by,
     import_from_here,
     run_at,
-    split_names,
 )
 from artifact_store.cli.printing import (
     count,
+    duration,
     near,
     out,
     print_json,
     size,
     table,
 )
+from artifact_store.cli.selection import (
+    Test,
+    add_selection,
+    age,
+    by_age,
+    by_epoch,
+    check_names,
+    is_of,
+)
 from artifact_store.equivalence import as_good
-from artifact_store.errors import NoSuchAnalysis
-from artifact_store.eviction import used_last
 from artifact_store.keys import Key
-from artifact_store.layout import Layout, home_of_run, key_of_manifest
-from artifact_store.listing import Brief, briefs, listed_analyses
+from artifact_store.layout import Layout, key_of_manifest
+from artifact_store.listing import briefs
 from artifact_store.offers import analysis_named, offered
 from artifact_store.pins import pins
-from artifact_store.retention import freed_by, is_made_of, is_stale
-from artifact_store.runs import Run
+from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 
-_SECONDS: Final = {"h": 3600, "d": 86400, "w": 7 * 86400}
-
-# Whether an entry is among those that were asked for.
-Test: TypeAlias = Callable[[Brief], bool]
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +51,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     begin(parser, rm, "Removes nothing without --yes.")
     add_place(parser)
     add = parser.add_argument
-    mine = "entries of these analyses"
-    add("--analysis", action="extend", type=split_names, metavar="NAME,...", help=mine)
+    add_selection(parser)
     add("--all", action="store_true", help="if no analysis is named: of every analysis")
-    add("--epoch", type=int, metavar="N", help="only of this checkpoint of RUN")
     stale = (
         "only what is of other code than today's, or of a checkpoint that was replaced"
     )
@@ -60,7 +60,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     code = "only what was made by this code: the beginning of its closure, as `show` prints it"
     add("--code", metavar="DIGEST", help=code)
     older = "only what was used last so long ago: 30d, 12h, 8w"
-    add("--older-than", type=_age, metavar="AGE", help=older)
+    add("--older-than", type=age, metavar="AGE", help=older)
     add("--pinned", action="store_true", help="what is pinned, too")
     add("--yes", action="store_true", help="do remove them")
 
@@ -75,6 +75,7 @@ def rm(arguments: argparse.Namespace) -> int:
         pinned = {one.key for one in pins(store.location)}
         kept = len(pinned.intersection(keys))
         keys = [key for key in keys if key not in pinned]
+    rows = _table(store, keys)
     gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
     if arguments.json:
         names = [str(key) for key in keys]
@@ -82,15 +83,10 @@ def rm(arguments: argparse.Namespace) -> int:
         print_json(removed | {"pinned": kept})
         return 0
 
-    rows = table("", ">", indent=2)
-    for analysis, number in Counter(key.analysis for key in keys).items():
-        rows.add_row("  " + analysis, count(number, "entry"))
     done = "Removed" if arguments.yes else "Would remove"
+    freed = "freed" if arguments.yes else "to gain"
     what = f"{count(len(keys), 'entry')} of {near(store.location)}"
-    out(
-        f"{done} {what}; {size(gained)} {'freed' if arguments.yes else 'to gain'}.",
-        rows,
-    )
+    out(f"{done} {what}; {size(gained)} {freed}.", *[rows] * bool(keys))
     if kept:
         out(f"Kept: {count(kept, 'entry')}, pinned. --pinned removes them too.")
     if keys and not arguments.yes:
@@ -98,13 +94,23 @@ def rm(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _table(store: Store, keys: list[Key]) -> Table:
+    """What goes, by analysis."""
+    now = storage_time(Layout(store.location).staging)
+    rows = table("  analysis", ">entries", ">size", ">last used")
+    for analysis, one in weighed_by_analysis(store, keys).items():
+        used = f"{duration(max(0.0, now - one.used))} ago" if one.used else ""
+        rows.add_row(f"  {analysis}", f"{one.entries:,}", size(one.nbytes), used)
+    return rows
+
+
 def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
     names: list[str] | None = arguments.analysis
-    _check_names(names or [], store)
+    check_names(names or [], store)
     tests = [
-        *_by_epoch(arguments, store),
+        *by_epoch(arguments, store),
         *_by_code(arguments, store),
-        *_by_age(arguments, store),
+        *by_age(arguments, store),
     ]
     unread: list[str] = []
     every = briefs(
@@ -122,32 +128,6 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
     return found + [key for key in others if key.analysis in (names or [key.analysis])]
 
 
-def _check_names(names: list[str], store: Store) -> None:
-    """Raise unless there are entries of every analysis that was named: a slip is no wish for nothing."""
-    known = listed_analyses(Layout(store.location))
-    for name in names:
-        if name.partition(":")[2] in known or name in known:
-            continue
-        if not any(goes_by(one, [name]) for one in briefs(Layout(store.location))):
-            raise NoSuchAnalysis(name, store.location, tuple(known))
-
-
-def _age(text: str) -> float:
-    """A number of seconds, as in `30d`."""
-    number, unit = text[:-1], text[-1:]
-    if not number.isdecimal() or unit not in _SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age such as 30d, 12h or 8w")
-    return int(number) * _SECONDS[unit]
-
-
-def _by_age(arguments: argparse.Namespace, store: Store) -> list[Test]:
-    if arguments.older_than is None:
-        return []
-    layout = Layout(store.location)
-    then = storage_time(layout.staging) - arguments.older_than
-    return [lambda one: used_last(layout, one) < then]
-
-
 def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
     if arguments.code:
         code: str = arguments.code
@@ -158,16 +138,6 @@ def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
     return [
         lambda one: one.analysis in now and is_stale(one, *now[one.analysis], contents)
     ]
-
-
-def _by_epoch(arguments: argparse.Namespace, store: Store) -> list[Test]:
-    if arguments.epoch is None:
-        return []
-    run = run_at(arguments.run)
-    checkpoint = run[arguments.epoch]
-    same = {checkpoint.identify(store).hex}
-    same |= {checkpoint.label} if _is_of(store, run) else set()
-    return [lambda one: is_made_of(one, same)]
 
 
 def _today(
@@ -184,11 +154,6 @@ def _today(
         )
         for one in analyses
     }
-    if not _is_of(store, run):
+    if not is_of(store, run):
         return now, {}
     return now, {one.label: one.identify(store).hex for one in run.values()}
-
-
-def _is_of(store: Store, run: Run) -> bool:
-    """Whether a store holds this run alone, so that labels mean its checkpoints."""
-    return Path(store.location) == home_of_run(run.path)

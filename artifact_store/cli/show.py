@@ -166,8 +166,10 @@ def _place(question: Question, inputs: Sequence[str]) -> str:
     number, _, epoch = question.of.partition("/")
     if question.kind == "call":
         return ""
-    of = inputs[int(number)] if number.isdecimal() else question.of
-    return f"{of}, epoch {epoch}" if epoch and number.isdecimal() else of
+    named = {str(place): label for place, label in enumerate(inputs)}
+    if number not in named:
+        return question.of
+    return f"{named[number]}, epoch {epoch}" if epoch else named[number]
 
 
 def _origins(closure: Any) -> list[tuple[str, str]]:

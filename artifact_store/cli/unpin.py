@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from artifact_store.cli.arguments import add_place, begin
+from artifact_store.cli.arguments import add_place, begin, split_names
 from artifact_store.cli.pin import add_entries
 from artifact_store.cli.printing import count, out, print_json
 from artifact_store.errors import NotPinned
@@ -18,21 +18,24 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     begin(parser, unpin, "An ENTRY may be gone already.")
     add_place(parser)
     add_entries(parser)
-    parser.add_argument("--all", action="store_true", help="everything that is pinned")
+    add = parser.add_argument
+    mine = "what is pinned of these analyses"
+    add("--analysis", action="extend", type=split_names, metavar="NAME,...", help=mine)
+    add("--all", action="store_true", help="everything that is pinned")
 
 
 def unpin(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    if bool(arguments.entry) == arguments.all:
-        arguments.parser.error("name an ENTRY, or say --all")
+    if not (arguments.entry or arguments.analysis or arguments.all):
+        arguments.parser.error("name an ENTRY or an --analysis, or say --all")
     store = store_at(arguments.run)
     stated = pins(store.location)
-    meant = stated if arguments.all else []
-    for wanted in arguments.entry:
+    meant = dict.fromkeys(stated if arguments.all else [])
+    for wanted in [*arguments.entry, *(arguments.analysis or [])]:
         found = [one for one in stated if _is_meant(one, wanted)]
         if not found:
             raise NotPinned(wanted, store.location)
-        meant += found
+        meant |= dict.fromkeys(found)
     for one in meant:
         take_back(store.location, one)
     if arguments.json:
@@ -44,4 +47,5 @@ def unpin(arguments: argparse.Namespace) -> int:
 
 def _is_meant(pinned: Pin, wanted: str) -> bool:
     name = f"{pinned.analysis}@{pinned.label}"
-    return wanted == name or (len(wanted) >= 4 and pinned.digest.startswith(wanted))
+    is_of_key = len(wanted) >= 4 and pinned.digest.startswith(wanted)
+    return wanted in (name, pinned.analysis) or is_of_key

@@ -24,6 +24,7 @@ from artifact_store.closures.classes import registered
 from artifact_store.closures.names import mangled
 from artifact_store.encoding import PLAIN, encode
 from artifact_store.errors import Unencodable
+from artifact_store.recent import cached_property
 
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque)
 _MAPPINGS = (dict, types.MappingProxyType)
@@ -99,7 +100,7 @@ class Guard:
         for part in self._parts(value, is_ours):
             self.content(part, is_ours)
 
-    @functools.cached_property
+    @cached_property
     def holds(self) -> Callable[[], bool]:
         """Whether nothing changed since: a function, compiled when it is first asked for."""
         return self._checks.compiled()

@@ -34,15 +34,21 @@ def is_promotion(
     if not before or not now or _others(before, was) != _others(now, was):
         return False
     try:
-        old, new = _definition(before[0]), _definition(now[0])
-    except SyntaxError:
-        return False
+        return _is_same(before[0], now[0], was)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False  # What is recorded is no function, or one that no person wrote.
+
+
+def _is_same(
+    before: dict[str, Any], now: dict[str, Any], was: Mapping[str, Any]
+) -> bool:
+    old, new = _definition(before), _definition(now)
     _without_parameters(new, was)
-    gone = {chain[0] for chain in _constants(before[0], was)}
+    gone = {chain[0] for chain in _constants(before, was)}
     if _binds(new, was) or _binds(old, gone):
         return False  # It is given another value on the way, or means something else in a function within.
-    known = _constants(now[0], was) | {(name,): value for name, value in was.items()}
-    return _form(old, _constants(before[0], was)) == _form(new, known)
+    known = _constants(now, was) | {(name,): value for name, value in was.items()}
+    return _form(old, _constants(before, was)) == _form(new, known)
 
 
 def _others(closure: list[dict[str, Any]], was: Mapping[str, Any]) -> Any:

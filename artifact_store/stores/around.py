@@ -7,16 +7,16 @@ RequiringStore    gives nobody the right to compute
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from artifact_store.digests import Digest
 from artifact_store.errors import ComputationRefused, ReadOnly
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
-from artifact_store.manifests import Manifest
-from artifact_store.reads import Step
+from artifact_store.manifests import Manifest, moment
+from artifact_store.reads import Found, Step
 from artifact_store.stores.base import Entry, Publication, Store
 
 
@@ -85,14 +85,15 @@ class StoreAround:
 class ReadOnlyStore(StoreAround):
     """Serves what another store holds and writes nothing there: no seal, no memo, no door, no lock.
 
-    What has to be changed on purpose raises `ReadOnly`; notes that save work are not made.
+    What has to be changed on purpose raises `ReadOnly`, as does a lease: before hours of work, and not after them.
+    Notes that save work are not made. That an entry is corrupt is not remembered either, for anybody may mend it.
     """
 
     def find(self, key: Key) -> Entry | None:
         return self._inner.look(key)
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
-        return nullcontext()
+        raise ReadOnly(self.location)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
         raise ReadOnly(self.location)
@@ -117,20 +118,33 @@ class ReadOnlyStore(StoreAround):
 
 
 class RefreshingStore(StoreAround):
-    """What another store holds counts as missing, until it is published again through this one."""
+    """What another store held before some moment counts as missing, until it is computed again."""
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: Store, since: str) -> None:
         super().__init__(inner)
+        self._since = since
+        # By whatever clock they were computed: what was published through this store is fresh.
         self._fresh: set[Key] = set()
 
     def find(self, key: Key) -> Entry | None:
-        return self._inner.find(key) if key in self._fresh else None
+        return self._if_fresh(self._inner.find(key))
 
     def look(self, key: Key) -> Entry | None:
-        return self._inner.look(key) if key in self._fresh else None
+        return self._if_fresh(self._inner.look(key))
+
+    def _if_fresh(self, entry: Entry | None) -> Entry | None:
+        if entry is None or entry.key in self._fresh:
+            return entry
+        # Other threads and processes refresh too. What says that it is from the future tells nothing.
+        return (
+            entry
+            if self._since <= entry.manifest.provenance.created <= moment()
+            else None
+        )
 
     def steps(self, node: Digest) -> Sequence[Step]:
-        return ()
+        # What an entry was made of is known; that something was computed before leads nowhere.
+        return [one for one in self._inner.steps(node) if isinstance(one, Found)]
 
     def publish(self, key: Key, publication: Publication) -> Entry:
         entry = self._inner.publish(key, publication)
@@ -147,6 +161,3 @@ class RequiringStore(StoreAround):
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         raise ComputationRefused(str(key))
-
-
-Around = Callable[[Store], Store]

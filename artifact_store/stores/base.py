@@ -17,12 +17,21 @@ from artifact_store.reads import Read, Step
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What a store holds under a key; `files` is the stat of each data file whose content is known to be right."""
+    """What a store holds under a key.
+
+    Attributes
+    ----------
+    files
+        The stat of each data file whose content is known to be right.
+    home
+        Where to keep what is made of it, if not beside it.
+    """
 
     key: Key
     manifest: Manifest
     directory: str
     files: Mapping[str, FileStat]
+    home: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True):

@@ -10,7 +10,9 @@ whole entry or none, whoever else is reading, writing or dying.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 from collections.abc import (
     Callable,
     Collection,
@@ -37,14 +39,21 @@ from artifact_store.arrays import (
     sync_group,
     write_group,
 )
-from artifact_store.descriptors import refuse_links
+from artifact_store.descriptors import refuse_links, sync
 from artifact_store.digests import Digest
-from artifact_store.errors import ArtifactStoreError, CorruptArtifact
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
+from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import HIDDEN, Layout
 from artifact_store.leases import leased, place_of
-from artifact_store.listing import listed_keys
+from artifact_store.listing import (
+    Brief,
+    briefs,
+    listed_keys,
+    read_unnoted,
+    refuse_unread,
+)
 from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
@@ -83,6 +92,13 @@ def open_store(root: str) -> LocalStore:
     return LocalStore(root)
 
 
+# How often a publication begins anew whose data somebody took for superfluous meanwhile, which is rare.
+_ATTEMPTS = 10
+
+# How long data are waited for that somebody is putting back: nobody needs more than microseconds, unless he is made
+# to wait himself.
+_BACK_SECONDS = (0.001, 0.004, 0.02)
+
 # How many of the newest entries a miss is compared with.
 _KIN = 20
 
@@ -102,6 +118,12 @@ def _digested(arrays: ArraySet, write: Write) -> tuple[str, Write]:
     return output, written
 
 
+def _is_missing(error: CorruptArtifact | OSError) -> bool:
+    """Whether data that were there a moment ago are not any more, so that somebody took them."""
+    gone = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+    return isinstance(error, CorruptArtifact) or error.errno in gone
+
+
 class LocalStore:
     """A store in a directory of a local or shared file system."""
 
@@ -113,6 +135,7 @@ class LocalStore:
         self._seen = SeenEntries()
         self._is_swept = False
         self._is_new = False
+        self._is_rooted = False
 
     @property
     def location(self) -> str:
@@ -134,7 +157,30 @@ class LocalStore:
             self._seal(entry)
         return entry
 
-    def _read(self, key: Key) -> Entry | None:
+    def _read(self, key: Key, waits: Sequence[float] = _BACK_SECONDS) -> Entry | None:
+        found = self._manifest(key)
+        if found is None:
+            return None
+        manifest, status = found
+        directory = self._layout.group(manifest.output)
+        self._refuse_links(directory)
+        files = None
+        try:
+            files = self._stats(manifest, directory)
+            self._verify(manifest, directory, files)
+        except CorruptArtifact:
+            if not waits or (files is not None and os.path.lexists(directory)):
+                raise
+            # They were evicted since the manifest was read; or somebody who took them for superfluous puts them back,
+            # as he sees that they were named meanwhile (`take`).
+            time.sleep(waits[0])
+            return self._read(key, waits[1:])
+        entry = Entry(key, manifest, directory, files)
+        self._seen.note(entry, self._layout.manifest(key), status)
+        return entry
+
+    def _manifest(self, key: Key) -> tuple[Manifest, os.stat_result] | None:
+        """What is under a key, and the stat of the very file that says so."""
         path = self._layout.manifest(key)
         self._refuse_links(path)
         try:
@@ -145,31 +191,32 @@ class LocalStore:
             return None
         content, status = found
         manifest = parse_manifest(content, path)
-        if manifest.key != key.digest.hex:
+        if (manifest.analysis, manifest.key) != (key.analysis, key.digest.hex):
             raise CorruptArtifact(
-                path, f"is the manifest of another key, {manifest.key}"
+                path,
+                f"is the manifest of another key, {manifest.analysis}:{manifest.key}",
             )
-        directory = self._layout.group(manifest.output)
-        self._refuse_links(directory)
-        files = self._verify(manifest, directory)
-        entry = Entry(key, manifest, directory, files)
-        self._seen.note(entry, path, status)
-        return entry
+        return manifest, status
 
     def _refuse_links(self, path: str) -> None:
         """Go no further if a folder of ours that leads to `path` is a link."""
         refuse_links(path.rpartition("/")[0], self._layout.root)
 
-    def _verify(self, manifest: Manifest, directory: str) -> Mapping[str, FileStat]:
-        """The stat of the data files, which are as they were published."""
+    def _stats(self, manifest: Manifest, directory: str) -> Mapping[str, FileStat]:
+        """The stat of the data files, which are there."""
         try:
-            files = file_stats(directory, manifest.arrays)
+            return file_stats(directory, manifest.arrays)
         except OSError as error:
             raise CorruptArtifact(
                 directory, f"cannot be read ({error.strerror})"
             ) from error
+
+    def _verify(
+        self, manifest: Manifest, directory: str, files: Mapping[str, FileStat]
+    ) -> None:
+        """Raise `CorruptArtifact` unless the data files with these stats are as they were published."""
         if is_sealed(manifest.seal, files):
-            return files
+            return
         if self._verified.get(manifest.output) != files:
             try:
                 found = digest_group(directory, manifest.arrays).hex
@@ -181,7 +228,6 @@ class LocalStore:
                     directory, "holds other data than were published under its name"
                 )
             self._verified[manifest.output] = files
-        return files
 
     def _seal(self, entry: Entry) -> None:
         """Note the stat under which data were found right. Where we may not write, each process checks once."""
@@ -192,6 +238,7 @@ class LocalStore:
             # two lines is still undone: microseconds, and what is undone is whole.
             if self._manifest_or_none(entry.key) == entry.manifest:
                 stage.appear(render_manifest(sealed), path)
+                touched(entry.directory)
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
         self._note_whether_new()
@@ -203,12 +250,18 @@ class LocalStore:
         self._is_new = self._is_new or not os.path.lexists(self._layout.root)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        while True:
-            entry = self._published(key, publication)
+        for _ in range(_ATTEMPTS):
+            try:
+                entry = self._published(key, publication)
+            except (CorruptArtifact, OSError) as error:
+                if not _is_missing(error):
+                    raise
+                continue
             # Whoever removes data had to list manifests before ours was there. He takes what was not touched since,
             # and looks once more: so they are there, or stay.
             if touched(entry.directory):
                 return entry
+        return self._published(key, publication)
 
     def _published(self, key: Key, publication: Publication) -> Entry:
         with self._stage() as stage:
@@ -272,16 +325,31 @@ class LocalStore:
                 stored = known
         if publication.durable:
             # Also if somebody else wrote the same data, who need not have waited.
-            sync_group(directory)
-            sync_upward(os.path.dirname(directory), self.location)
+            self._sync_data(stage, directory)
         return output, directory, stored
+
+    def _sync_data(self, stage: Stage, directory: str) -> None:
+        try:
+            sync_group(directory)
+        except OSError:
+            # Of pages that are lost the kernel tells once: whoever waits for them again hears that all is well.
+            with contextlib.suppress(OSError):
+                os.rename(directory, stage.name())
+            raise
+        sync_upward(os.path.dirname(directory), self.location)
+        if not self._is_rooted:
+            # Its own folder may be new, too; once is enough.
+            with contextlib.suppress(PermissionError):
+                sync(os.path.dirname(self.location))
+            self._is_rooted = True
 
     def _known_data(
         self, output: str, key: Key, cause: str = ""
     ) -> tuple[StoredArray, ...] | None:
         """The arrays of data that are there already, and right; damaged ones are moved away."""
         directory = self._layout.group(output)
-        if not os.path.lexists(directory):
+        then = self._stat_or_none(directory)
+        if then is None:
             return None
         try:
             stored = describe_group(directory)
@@ -293,10 +361,18 @@ class LocalStore:
             problem = f"{error.path} {error.problem}"
         except ArtifactStoreError as error:
             problem = f"{directory}: {error}"
-        set_aside(self._layout, directory, key, cause or problem)
+        # If somebody took them while they were read, what is there now are others, or on their way back.
+        if self._stat_or_none(directory) == then:
+            set_aside(self._layout, directory, key, cause or problem)
         return None
 
-    def _lead_to(self, manifest: Manifest) -> None:
+    def _stat_or_none(self, directory: str) -> FileStat | None:
+        try:
+            return FileStat.of(os.lstat(directory))
+        except FileNotFoundError:
+            return None
+
+    def _lead_to(self, manifest: Brief) -> None:
         """Have reads that led to an entry that was removed lead to this one, which was made from the same."""
         node = str(manifest.reads)
         key = Key(manifest.analysis, Digest("blake3", manifest.key))
@@ -345,8 +421,12 @@ class LocalStore:
             if not touched(entry.directory):
                 return
             self._records.keep_kin(entry.key, kinship)
-            manifest = render_manifest(entry.manifest)
-            stage.appear(manifest, self._layout.manifest(entry.key))
+            path = self._layout.manifest(entry.key)
+            stage.appear(render_manifest(entry.manifest), path)
+            # As in `publish`; this one is not owed to anybody.
+            if not touched(entry.directory):
+                os.unlink(path)
+                return
             self._label(stage, entry, label)
 
     def label(self, entry: Entry, label: str, kinship: str) -> None:
@@ -374,23 +454,31 @@ class LocalStore:
             self._refuse_links(self._layout.manifest(key))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._layout.manifest(key))
-        kept = self._kept({one.reads for one in found})
+        try:
+            kept = self._kept({one.reads for one in found})
+        except (CorruptArtifact, UnknownFormat) as error:
+            # What cannot be read now may name any data: they stay until `gc` can tell.
+            log.warning("%s", error)
+            return 0
         superfluous = outputs.keys() - {one for of in kept.values() for one in of}
         with self._stage() as stage:
-            for output in superfluous:
-                take(self._layout.group(output), stage, then[output])
+            gone = [
+                output
+                for output in superfluous
+                if take(self._layout.group(output), stage, then[output])
+            ]
         for analysis in {key.analysis for key in removed}:
             self._remove_doors(analysis, kept.get(analysis, set()))
-        return sum(outputs[output] for output in superfluous)
+        return sum(outputs[output] for output in gone)
 
     def _kept(self, orphans: set[str | None]) -> dict[str, set[str]]:
         """The data that entries name, by analysis; reads that led to none any more lead to those made from the same."""
         kept: dict[str, set[str]] = {}
-        for manifest in self.manifests():
-            kept.setdefault(manifest.analysis, set()).add(manifest.output)
-            if manifest.reads and manifest.reads in orphans:
-                orphans.remove(manifest.reads)
-                self._lead_to(manifest)
+        for brief in briefs(self._layout, refuse=refuse_unread):
+            kept.setdefault(brief.analysis, set()).add(brief.output)
+            if brief.reads and brief.reads in orphans:
+                orphans.remove(brief.reads)
+                self._lead_to(brief)
         return kept
 
     def _touched_last(self, output: str) -> int:
@@ -402,12 +490,15 @@ class LocalStore:
             return 0
 
     def _manifest_or_none(self, key: Key) -> Manifest | None:
+        """What is under a key, if it can be read; to look at it here is no use of the entry."""
         path = self._layout.manifest(key)
         try:
-            content = read(path)
-            return None if content is None else parse_manifest(content, path)
+            found = parse_manifest(read_unnoted(path), path)
         except (ArtifactStoreError, OSError):
             return None
+        # Its names become paths; those of a stranger may lead anywhere but here.
+        is_here = (found.analysis, found.key) == (key.analysis, key.digest.hex)
+        return found if is_here else None
 
     def _remove_doors(self, analysis: str, kept: Collection[str]) -> None:
         """Remove the doors of an analysis to data that are no longer its own."""
@@ -430,14 +521,14 @@ class LocalStore:
                 set_aside(self._layout, self._layout.manifest(key), key, cause)
 
     def _is_mended(self, key: Key, cause: str) -> bool:
-        """Whether somebody else has published it again meanwhile; damaged data are moved away."""
+        """Whether somebody else has published it again or removed it meanwhile; damaged data are moved away."""
         path = self._layout.manifest(key)
         content = read(path)
+        if content is None:
+            return True  # It was removed meanwhile.
         try:
-            manifest = None if content is None else parse_manifest(content, path)
+            manifest = parse_manifest(content, path)
         except ArtifactStoreError:
-            return False
-        if manifest is None:
             return False
         known = self._known_data(manifest.output, key, cause)
         return manifest.key == key.digest.hex and manifest.arrays == known

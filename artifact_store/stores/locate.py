@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from artifact_store.environment import variable
 from artifact_store.errors import BadSetting, MissingStore
 from artifact_store.layout import (
     CHECKPOINTS,
@@ -16,7 +17,7 @@ from artifact_store.layout import (
 from artifact_store.modes import ModeName, seen_by_mode
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import open_store
-from artifact_store.stores.overlay import overlay
+from artifact_store.stores.overlay import absolute, overlay
 
 STORE_VARIABLE = "ARTIFACT_STORE"
 
@@ -40,17 +41,34 @@ def chosen_store(
 
 
 def _store_meant(declared: Store | str | None, home: Path | None) -> Store | None:
-    chosen = declared or os.environ.get(STORE_VARIABLE)
-    if not chosen:
-        return None if home is None else open_store(str(home))
-    if not isinstance(chosen, str | os.PathLike):
-        return chosen
-    # As of PATH: one directory, or a private one and those that lie below it.
-    private, *shared = named = os.fspath(chosen).split(os.pathsep)
-    if not all(named):
-        advice = "Name directories, with the private one first."
-        raise BadSetting(STORE_VARIABLE, str(chosen), "a name is empty", advice)
-    return overlay(private, *shared) if shared else open_store(os.path.abspath(private))
+    if declared:
+        if isinstance(declared, str | os.PathLike):
+            return open_store(absolute(declared))
+        return declared
+    said = variable(STORE_VARIABLE)
+    if said is not None:
+        return _store_named(said)
+    return None if home is None else open_store(str(home))
+
+
+def _store_named(said: str) -> Store:
+    """As of PATH: one directory, or a private one and those that lie below it."""
+    private, *shared = named = said.split(os.pathsep)
+    if all(named):
+        return overlay(private, *shared) if shared else open_store(absolute(private))
+    advice = (
+        "Name directories, with the private one first. One whose name has a colon is named by @analysis(store=...), "
+        "or by overlay(...)."
+    )
+    raise BadSetting(STORE_VARIABLE, said, "a name is empty", advice)
+
+
+def named_store() -> str | None:
+    """`ARTIFACT_STORE` as it is to be said in a process that was started in another directory."""
+    said = variable(STORE_VARIABLE)
+    if said is None:
+        return None
+    return os.pathsep.join(one and absolute(one) for one in said.split(os.pathsep))
 
 
 def store_at(path: Path) -> Store:

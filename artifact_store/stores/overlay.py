@@ -2,6 +2,10 @@
 
 find:     private ► shared ► shared …
 publish:  private
+
+An entry is adopted where its data are. One that was found in a shared store by its reads is found so again by each
+process: a manifest in the private store could only name data of its own, and to copy what may be gigabytes would take
+longer than to follow some reads, while a hard link shares permissions and owner, and does not cross file systems.
 """
 
 from __future__ import annotations
@@ -12,11 +16,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
+import msgspec
+
 from artifact_store.digests import Digest
 from artifact_store.errors import CorruptArtifact
 from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
+from artifact_store.layout import HIDDEN
 from artifact_store.manifests import Manifest
 from artifact_store.reads import Step
 from artifact_store.stores.around import ReadOnlyStore, StoreAround
@@ -29,14 +36,24 @@ T = TypeVar("T")
 def overlay(
     private: str | os.PathLike[str], *shared: str | os.PathLike[str]
 ) -> OverlayStore:
-    """The store in the directory `private`, with what the `shared` ones hold too; those are never written to."""
-    return _overlay(
-        *(os.path.abspath(os.path.expanduser(one)) for one in (private, *shared))
-    )
+    """The store in the directory `private`, with what the `shared` ones hold too; those are never written to.
+
+    A `~` is expanded. `ARTIFACT_STORE=private:shared` means the same, so there the name of a directory cannot have a
+    colon; here it can.
+    """
+    return _overlay(*map(absolute, (private, *shared)))
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The one name of a directory that a person names."""
+    return os.path.abspath(os.path.expanduser(path))
 
 
 @lru_cache(maxsize=64)
 def _overlay(private: str, *shared: str) -> OverlayStore:
+    for one in shared:
+        if not os.path.isdir(os.path.join(one, HIDDEN)):
+            log.warning("there is no store in %s yet, so nothing is found there", one)
     return OverlayStore(open_store(private), *map(open_store, shared))
 
 
@@ -55,25 +72,38 @@ class OverlayStore(StoreAround):
         return [self._inner, *self._shared]
 
     def find(self, key: Key) -> Entry | None:
-        return self._inner.find(key) or self._shared_entry(key)
+        return self._first_sound(key, self._inner.find)
 
     def look(self, key: Key) -> Entry | None:
-        return self._inner.look(key) or self._shared_entry(key)
+        return self._first_sound(key, self._inner.look)
 
-    def _shared_entry(self, key: Key) -> Entry | None:
+    def _first_sound(
+        self, key: Key, privately: Callable[[Key], Entry | None]
+    ) -> Entry | None:
+        """An entry that is right, from whichever store; what is wrong is raised where there is none."""
+        try:
+            entry, corrupt = privately(key), None
+        except CorruptArtifact as error:
+            entry, corrupt = None, error
+        if entry is not None:
+            return entry
         for store in self._shared:
             try:
                 entry = store.find(key)
             except CorruptArtifact as error:
-                # Not ours to set aside: it is computed here, and found first from then on.
-                log.warning("%s", error)
+                corrupt = corrupt or error
                 continue
             if entry is not None:
-                return entry
+                if corrupt is not None:
+                    what = f"{corrupt.path}: {corrupt.problem}"
+                    log.warning("%s, so that of %s is used", what, store.location)
+                # What is made of it is ours, and is not kept beside what is not.
+                return msgspec.structs.replace(entry, home=self.location)
+        if corrupt is not None:
+            raise corrupt
         return None
 
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
-        # A manifest of ours names data of ours. What lies in a shared store is found there again by what it read.
         if self._is_private(entry):
             self._inner.adopt(entry, label, kinship)
 
@@ -101,7 +131,8 @@ class OverlayStore(StoreAround):
 
     def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
         found = [store.kin(key, kinship) for store in self._all]
-        manifests = [manifest for known, _ in found for manifest in known]
+        every = [manifest for known, _ in found for manifest in known]
+        manifests = sorted(every, key=_created, reverse=True)
         return manifests, any(has_been for _, has_been in found)
 
     def detail(self, kind: str, digest: str) -> Any:
@@ -109,6 +140,10 @@ class OverlayStore(StoreAround):
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         return _first(store.recall for store in self._all)(signature)
+
+
+def _created(manifest: Manifest) -> str:
+    return manifest.provenance.created
 
 
 def _first(ways: Iterable[Callable[..., T | None]]) -> Callable[..., T | None]:

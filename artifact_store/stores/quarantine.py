@@ -17,7 +17,7 @@ from artifact_store.descriptors import read_file, refuse_links
 from artifact_store.errors import CorruptArtifact
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import as_json
+from artifact_store.manifests import NOT_JSON, as_json
 from artifact_store.staging import staged
 
 
@@ -82,6 +82,6 @@ def _noted(layout: Layout, name: str) -> Quarantined:
     try:
         content = read_file(note_of(aside))
         note = msgspec.json.decode(content, type=Quarantined)
-    except (CorruptArtifact, OSError, msgspec.DecodeError):
+    except (CorruptArtifact, OSError, *NOT_JSON):
         note = Quarantined(name.partition("-")[2], "", "", "")
     return msgspec.structs.replace(note, aside=aside)

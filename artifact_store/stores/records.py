@@ -2,7 +2,7 @@
 
 steps     what computations read next, by what they had read      to find entries by their reads
 kin       the keys of an analysis, and a mark of their label      to have something to compare a miss with
-digests   of tensors, by the stat of their file                   to read a checkpoint once
+digests   of tensors, by the stat of their file                   to read a checkpoint once in each boot
 others    closures, parts of inputs, blessings, by their digest   to say what changed
 """
 
@@ -15,21 +15,28 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
 
 import msgspec
 
 from artifact_store.checked import is_whole, with_check
-from artifact_store.descriptors import GUARDED, open_made, refuse_links
+from artifact_store.descriptors import (
+    GUARDED,
+    MOST_BYTES,
+    open_made,
+    refuse_links,
+)
 from artifact_store.digests import Digest, Hex, digest_of
+from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import as_json
+from artifact_store.manifests import NOT_JSON, as_json, boot_id
 from artifact_store.reads import Ask, Found, Step
 from artifact_store.staging import Stage, touched
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Of(msgspec.Struct, Generic[T], frozen=True):
@@ -38,12 +45,31 @@ class _Of(msgspec.Struct, Generic[T], frozen=True):
     record: T
 
 
-_DETAIL: Final = msgspec.json.Decoder(_Of[Any])
-_DIGESTS: Final = msgspec.json.Decoder(_Of[dict[str, Hex]])
-_STEPS: Final = msgspec.json.Decoder(_Of[tuple[Step, ...]])
+class _Digests(_Of[dict[str, Hex]], frozen=True):
+    """Those of a file, and the boot in which they were made: after a power cut, its stat may stand for zeros."""
 
-# What no record or manifest comes near: one of 5,000 arrays takes 1 MB.
-_MOST_BYTES: Final = 64 << 20
+    boot: str = ""
+
+
+class _Member(TypedDict):
+    """A function or class of a closure, as `calls.closure_in_words` makes it."""
+
+    name: str
+    file: str
+    line: int
+    source: str
+    digest: str
+    references: list[Annotated[list[str], msgspec.Meta(min_length=4, max_length=4)]]
+
+
+# What is none of these is as good as nothing, for who shows or compares it need not expect it.
+_DETAILS: Final[Mapping[str, msgspec.json.Decoder[_Of[Any]]]] = {
+    "closures": msgspec.json.Decoder(_Of[list[_Member]]),
+    "inputs": msgspec.json.Decoder(_Of[dict[str, str]]),
+}
+_DETAIL: Final = msgspec.json.Decoder(_Of[Any])
+_DIGESTS: Final = msgspec.json.Decoder(_Digests)
+_STEPS: Final = msgspec.json.Decoder(_Of[tuple[Step, ...]])
 
 # How many of the newest lines of a journal are looked at.
 _KIN = 1000
@@ -62,27 +88,36 @@ class Records:
 
     def detail(self, kind: str, digest: str) -> Any:
         """What is noted; `None` if nothing is, or nothing that can be read."""
-        return self._known(kind, digest, _DETAIL)
+        known = self._known(kind, digest, _DETAILS.get(kind, _DETAIL))
+        return None if known is None else known.record
 
     def keep(self, stage: Stage, kind: str, digest: str, detail: Any) -> None:
         """Note it, in the place of what was there."""
+        self._keep(stage, kind, digest, _Of(detail))
+
+    def _keep(self, stage: Stage, kind: str, digest: str, record: _Of[Any]) -> None:
         # Its place is part of what is checked: one that took the place of another is damaged too.
-        record = with_check(f"{kind}/{digest}", as_json(_Of(detail)))
-        stage.appear(record, self._layout.record(kind, digest))
+        content = with_check(f"{kind}/{digest}", as_json(record))
+        stage.appear(content, self._layout.record(kind, digest))
 
     def _known(
-        self, kind: str, digest: str, decoder: msgspec.json.Decoder[_Of[T]]
-    ) -> T | None:
+        self, kind: str, digest: str, decoder: msgspec.json.Decoder[R]
+    ) -> R | None:
         """What `keep` noted; nothing, if that is damaged."""
         if not _HEX.fullmatch(digest):
             return None  # It becomes a path, and strangers write manifests that name records.
         refuse_links(self._layout.records(kind), self._layout.root)
-        content = read(self._layout.record(kind, digest))
+        try:
+            content = read(self._layout.record(kind, digest))
+        except OSError as error:
+            # What it would save is computed again.
+            log.info("%s", error)
+            return None
         if content is None or not is_whole(f"{kind}/{digest}", content):
             return None
         try:
-            return decoder.decode(content).record
-        except (msgspec.DecodeError, RecursionError):
+            return decoder.decode(content)
+        except NOT_JSON:
             return None
 
     def keep_once(
@@ -94,7 +129,8 @@ class Records:
 
     def steps(self, node: Digest) -> Sequence[Step]:
         """What computations did next that had read what `node` stands for."""
-        return self._known("steps", node.hex, _STEPS) or ()
+        known = self._known("steps", node.hex, _STEPS)
+        return () if known is None else known.record
 
     def keep_step(self, stage: Stage, node: str, step: Step, key: Key) -> None:
         """Note one more step of the analysis of `key`; those that lead nowhere any more are dropped."""
@@ -117,7 +153,11 @@ class Records:
 
     def _kin_lines(self, analysis: str, kinship: str) -> Iterator[str]:
         refuse_links(self._layout.records("kin"), self._layout.root)
-        end_of_file = _end(self._layout.journal(analysis), _JOURNAL_BYTES)
+        try:
+            end_of_file = _end(self._layout.journal(analysis), _JOURNAL_BYTES)
+        except OSError as error:
+            log.info("%s", error)
+            return
         lines = b"" if end_of_file is None else end_of_file[0]
         mark, end = b"\n" + _kin_mark(kinship), len(lines)
         while (start := lines.rfind(mark, 0, end)) >= 0:
@@ -137,17 +177,17 @@ class Records:
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
-        digests = self._known("digests", _memo_name(signature), _DIGESTS)
-        if digests is None:
+        memo = self._known("digests", _memo_name(signature), _DIGESTS)
+        if memo is None or memo.boot != boot_id() or memo.boot == "unknown":
             return None
-        return {name: Digest("blake3", digest) for name, digest in digests.items()}
+        return {name: Digest("blake3", digest) for name, digest in memo.record.items()}
 
     def remember(
         self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]
     ) -> None:
         """Note them."""
-        memo = {name: digest.hex for name, digest in digests.items()}
-        self.keep(stage, "digests", _memo_name(signature), memo)
+        hexes = {name: digest.hex for name, digest in digests.items()}
+        self._keep(stage, "digests", _memo_name(signature), _Digests(hexes, boot_id()))
 
 
 def _kin_mark(kinship: str) -> bytes:
@@ -173,7 +213,10 @@ def append(line: bytes, path: str) -> None:
     """Add a line at the end of a file, at once, whoever else does the same."""
     descriptor = open_made(path, os.O_WRONLY | os.O_APPEND)
     try:
-        os.write(descriptor, line)
+        status = os.fstat(descriptor)
+        # A file of another name too may be anybody's, and a pipe or device is no journal.
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            os.write(descriptor, line)
     finally:
         os.close(descriptor)
 
@@ -191,7 +234,7 @@ def _end(path: str, limit: int | None) -> tuple[bytes, os.stat_result] | None:
     try:
         status = os.fstat(descriptor)
         size = status.st_size
-        if not stat.S_ISREG(status.st_mode) or (limit is None and size > _MOST_BYTES):
+        if not stat.S_ISREG(status.st_mode) or (limit is None and size > MOST_BYTES):
             return b"", status
         start = 0 if limit is None else max(0, size - limit)
         return os.pread(descriptor, size - start + 1, start), status

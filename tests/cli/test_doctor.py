@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from cli.conftest import Shell
 
@@ -62,3 +64,58 @@ def test_where_nothing_works_the_exit_status_says_so(
     status, out, _ = shell("doctor", "run")
 
     assert status == 1 and "fails" in out and "Do not keep a store." in out
+
+
+def test_what_is_only_lacking_is_no_failure(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from artifact_store.capabilities import Finding
+
+    lacking = Finding("links", False, "Not permitted", "There are no doors.", False)
+    monkeypatch.setattr("artifact_store.cli.doctor.tried", lambda folder: [lacking])
+    status, out, _ = shell("doctor", "run")
+
+    assert status == 0 and "lacks  Not permitted. There are no doors." in out
+
+
+def test_what_dead_writers_left_and_who_may_write_is_said(shell: Shell) -> None:
+    shell.computed("mean")
+    dead = shell.store / ".store/staging/dead"
+    dead.mkdir()
+    (dead / "file").write_bytes(bytes(2000))
+    os.utime(dead, (0, 0))
+    shell.store.chmod(0o775)
+    before = os.umask(0o022)
+    try:
+        facts = shell.json("doctor", "run")["facts"]
+        os.umask(0o002)
+        alike = shell.json("doctor", "run")["facts"]
+    finally:
+        os.umask(before)
+
+    assert facts["left behind"] == "1 folder of writers that died, 2.0 kB"
+    assert "umask 022" in facts["access"] and "set umask 002" in facts["access"]
+    assert alike["access"].endswith("umask 002")
+
+
+def test_settings_that_cannot_be_meant_are_named_and_the_rest_is_said(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from artifact_store.signing import signing_key
+
+    shell.computed("mean")
+    (shell.store / ".store/config.toml").write_text("max_byte = 7")
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "rx")
+    monkeypatch.setenv("ARTIFACT_STORE_KEY", "short")
+    signing_key.cache_clear()
+    try:
+        status, out, _ = shell("doctor", "run")
+        found = shell.json("doctor", "run")["settings"]
+    finally:
+        signing_key.cache_clear()
+
+    problems = {one["name"]: one["problem"] for one in found if one["problem"]}
+    assert status == 1 and "rename" in out
+    assert "no such mode" in problems["ARTIFACT_STORE_MODE"]
+    assert "5 bytes" in problems["key"] and "short" not in out.replace("shorter", "")
+    assert "no such setting" in problems["run/artifacts/.store/config.toml"]

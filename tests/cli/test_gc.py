@@ -6,6 +6,13 @@ import pytest
 from cli.conftest import Shell
 
 
+def files_of(shell: Shell) -> int:
+    """All files of the store, doors among them."""
+    return sum(
+        1 for one in shell.store.rglob("*") if one.is_symlink() or not one.is_dir()
+    )
+
+
 @pytest.fixture
 def littered(shell: Shell) -> Shell:
     """Three entries, the manifest of one of which is gone for long."""
@@ -80,7 +87,7 @@ def test_a_dry_run_with_a_budget_says_exactly_what_is_then_freed(
     assert (status, out) == (1, shown[1].replace("Would free", "Freed"))
     # Of epoch 0 both codes give zeros, which are the newest too.
     assert len(preview["evicted"]) == 2 and preview["nbytes"] > 0
-    assert "entries of mean" in out and "Over budget:" in out
+    assert "entries of mean" in out and "Over budget by" in out
     assert len(littered.json("ls", "run")) == 4
     left = littered.json(*asked, "--dry-run")
     assert left["evicted"] == [] and left["left"]["files"] == preview["left"]["files"]
@@ -100,3 +107,72 @@ def test_a_budget_stands_in_the_configuration(shell: Shell) -> None:
     status, _, err = shell("gc", "run")
     assert status == 2 and "no such setting" in err and "config.toml" in err
     assert shell("gc", "run", "--max-bytes=much")[0] == 2
+
+
+def test_what_entries_alone_needed_that_go_goes_with_them(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+    for path in (shell.store / ".store/records").rglob("*.json"):
+        os.utime(path, (0, 0))
+    asked = ("gc", "run", "--max-files=1")
+    preview = shell.json(*asked, "--dry-run")
+    freed = shell.json(*asked)
+
+    assert preview == freed | {"removed": False}
+    folders = [one["path"].split("/")[-2] for one in freed["garbage"]]
+    # Of epoch 0 both codes give zeros, which are of the newest too, so that the code of then is still named.
+    assert folders == ["steps", "steps"]
+    assert files_of(shell) == freed["left"]["files"]
+    assert shell.json("gc", "run")["garbage"] == []
+    assert shell("status", "run", "--analysis=probe:mean")[0] == 0
+
+
+def test_records_stay_if_an_entry_stays_after_all(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+    for path in (shell.store / ".store/records").rglob("*.json"):
+        os.utime(path, (0, 0))
+    monkeypatch.setattr("artifact_store.eviction._is_wanted", lambda *_: True)
+    freed = shell.json("gc", "run", "--max-files=1")
+
+    assert freed["garbage"] == freed["evicted"] == [] and freed["nbytes"] == 0
+    assert files_of(shell) == freed["left"]["files"]
+
+
+def test_by_how_much_and_why_a_store_is_over_its_budget_is_said(shell: Shell) -> None:
+    shell.computed("mean")
+    shell("pin", "run", "mean@checkpoint_epoch_00500")
+    status, out, _ = shell("gc", "run", "--max-files=1", "--max-bytes=1GB")
+    files = files_of(shell)
+
+    assert status == 1 and f"Over budget by {files - 1} files: " in out
+    assert f" in {files} files are left." in out
+    assert "newest of an analysis for its checkpoint        2" in out
+    assert "pinned" in out and "being computed" not in out
+
+
+def test_a_dry_run_foretells_garbage_evictions_and_what_is_pinned_at_once(
+    littered: Shell,
+) -> None:
+    for divisor in (3, 4, 5):
+        littered.edit("values / 2", f"values / {divisor}")
+        littered.computed("mean", "above")
+    for path in (littered.store / ".store/records").rglob("*.json"):
+        os.utime(path, (0, 0))
+    entries = [one["key"] for one in littered.json("ls", "run", "--analysis=mean")]
+    littered("pin", "run", *entries[::3])
+    asked = ("gc", "run", "--max-bytes=1kB", "--max-files=7", "--quarantined")
+    shown = [littered(*asked, "--dry-run") for _ in range(2)]
+    freed = littered(*asked)
+
+    assert shown[0] == shown[1]
+    assert freed == (1, shown[0][1].replace("Would free", "Freed"), "")
+    assert all(words in freed[1] for words in ("entries of mean", "records", "pinned"))
+    again = littered(*asked)[1]
+    assert again.startswith("Nothing to remove") and "Over budget by" in again
+    left = {one["key"] for one in littered.json("ls", "run")}
+    assert set(entries[::3]) <= left and littered("verify", "run")[0] == 0

@@ -62,7 +62,34 @@ def test_what_is_pinned_survives_any_budget(computed: Shell) -> None:
     computed("pin", "run", old["key"][:12])
 
     status, out, _ = computed("gc", "run", "--max-bytes", "1")
-    assert status == 1 and "Over budget:" in out
+    assert status == 1 and "Over budget by" in out
     left = {one["key"] for one in computed.json("ls", "run")}
     assert old["key"] in left and len(left) == 7
     assert "pinned" in out and "newest of an analysis for its checkpoint" in out
+
+
+def test_all_entries_of_an_analysis_or_an_epoch_are_pinned_at_once(
+    computed: Shell,
+) -> None:
+    assert len(computed.json("pin", "run", "--analysis=mean")) == 3
+    assert computed("unpin", "run", "--all")[1] == "3 entries may go again.\n"
+    (one,) = computed.json("pin", "run", "--analysis=mean", "--epoch=500")
+    assert (one["analysis"], one["label"]) == ("mean", "checkpoint_epoch_00500")
+    found = computed.json("pin", "run", "--epoch=500")
+    assert sorted(one["analysis"] for one in found) == ["above", "mean"]
+    assert len(computed.json("pin", "run")) == 2
+    freed = computed.json("unpin", "run", one["digest"], "--analysis=mean")
+    assert freed == {"unpinned": [f"mean:{one['digest']}"]}
+    assert [one["analysis"] for one in computed.json("pin", "run")] == ["above"]
+
+    status, _, err = computed("pin", "run", "--analysis=means")
+    assert status == 2 and "no entry of 'means'" in err
+
+
+def test_a_list_says_what_is_pinned(computed: Shell) -> None:
+    computed("pin", "run", entry(computed))
+    pinned = [
+        line for line in computed("ls", "run")[1].splitlines() if "pinned" in line
+    ]
+
+    assert [line.split()[0] for line in pinned] == [entry(computed)]

@@ -92,3 +92,15 @@ def test_an_analysis_that_has_no_entries_is_a_slip(shell: Shell) -> None:
     status, _, err = shell("rm", "run", "--analysis=means", "--yes")
     assert status == 2 and "no entry of 'means'" in err and "mean" in err
     assert len(shell.json("ls", "run")) == 3
+
+
+def test_what_would_go_is_listed_by_analysis_with_its_size_and_use(
+    shell: Shell,
+) -> None:
+    shell.computed("mean", "above")
+    _, out, _ = shell("rm", "run", "--all")
+    rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
+
+    assert rows["mean"][1:4] == ["3", "84", "B"] and rows["mean"][-1] == "ago"
+    assert rows["above"][1] == "3"
+    assert "analysis" not in shell("rm", "run", "--all", "--older-than=9w")[1]

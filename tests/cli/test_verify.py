@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from cli.conftest import Shell
 
 
@@ -21,6 +22,8 @@ def test_a_damaged_byte_is_a_finding_and_stays_where_it_is(shell: Shell) -> None
     assert status == 1
     assert "1 of 3 entries" in out
     assert shell("verify", "run")[:2] == (status, out)
+    (found,) = shell.json("verify", "run")["findings"]
+    assert found["analysis"] == "mean" and found["key"][:8] in out
 
 
 def test_a_sample_is_computed_again(shell: Shell) -> None:
@@ -28,8 +31,8 @@ def test_a_sample_is_computed_again(shell: Shell) -> None:
 
     status, out, _ = shell("verify", "run", "--recompute=50%", "--seed=3", "--jobs=1")
     assert status == 0
-    assert "3 entries computed again: 3 bit by bit the same." in out
-    assert "--seed 3" in out
+    assert "3 entries computed again, bit by bit the same." in out
+    assert "artifact-store verify run --recompute 50% --seed 3" in out
 
 
 def test_what_does_not_come_out_again_is_shown(shell: Shell) -> None:
@@ -42,8 +45,60 @@ def test_what_does_not_come_out_again_is_shown(shell: Shell) -> None:
 
     status, out, _ = shell("verify", "run", "--recompute=all")
     assert status == 1 and "clock@checkpoint_epoch_00500" in out
-    assert "differs in 1 of 1 elements" in out and "1 not." in out
+    assert "differs in 1 of 1 elements" in out and "1 of 1 entry not" in out
     assert "reads the clock" in out
-    assert shell("verify", "run", "--recompute=half")[0] == 2
     (found,) = shell.json("verify", "run", "--recompute=1")["reruns"]
-    assert found["state"] == "differs"
+    assert found["state"] == "differs" and found["analysis"] == "clock"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--recompute", one] for one in ("half", "0", "0%", "1.5", "-1", "%")),
+        ["--seed=3"],
+        ["--jobs=2"],
+    ],
+    ids=str,
+)
+def test_what_is_no_question_is_refused(shell: Shell, words: list[str]) -> None:
+    shell.computed("mean")
+    assert shell("verify", "run", *words)[0] == 2
+
+
+def test_reasons_why_something_is_not_computed_again_are_counted(shell: Shell) -> None:
+    shell.computed("mean", "above")
+    shell.edit("values / 2", "values / 4")
+
+    status, out, _ = shell("verify", "run", "--recompute=all")
+    assert status == 0
+    assert "3 skipped: it is of other code than today's" in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["mean", "-", "-", "-", "-", "3"] in rows
+    assert ["above", "3", "-", "-", "-", "-"] in rows
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ([], 6),
+        (["--analysis=mean"], 3),
+        (["--analysis=probe:mean"], 3),
+        (["--epochs=500-"], 4),
+        (["--epochs=500", "--analysis=above"], 1),
+        (["--analysis=absent"], 0),
+    ],
+    ids=str,
+)
+def test_it_can_be_narrowed(shell: Shell, asked: list[str], number: int) -> None:
+    shell.computed("mean", "above")
+
+    assert shell.json("verify", "run", *asked)["checked"] == number
+    assert ("Nothing stored" in shell("verify", "run", *asked)[1]) == (not number)
+
+
+def test_what_cannot_be_read_is_found_however_it_is_narrowed(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.a_file_of("entries", "*.json").write_text("{}")
+
+    (found,) = shell.json("verify", "run", "--epochs=500")["findings"]
+    assert "is not what was written" in found["problem"]

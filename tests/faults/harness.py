@@ -2,63 +2,76 @@
 
 work ──► *operations* ──► how many there are below a folder
      └─► *dying_at*   ──► a child does it, and is killed before one of them; a write is left half done
-     └─► *failing_at* ──► one of them fails
+     └─► *failing_at*, *raising_at* ──► one of them fails, or is interrupted
+     └─► *interposed* ──► anything else
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import signal
-import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-# Everything of `os` that the store changes files by, or opens them.
+# Everything of `os` by which files are changed, opened or listed.
 OPERATIONS: Final = (
-    *("open", "write", "rename", "symlink", "mkdir", "unlink", "rmdir"),
-    *("fsync", "utime", "posix_fallocate", "scandir", "listdir"),
+    *("open", "write", "writev", "pwrite", "pwritev", "ftruncate", "truncate"),
+    *("rename", "replace", "link", "symlink", "mkdir", "unlink", "remove", "rmdir"),
+    *("fsync", "fdatasync", "utime", "chmod", "posix_fallocate", "scandir", "listdir"),
 )
 
-# What the system may say of each that changes something.
-ERRORS: Final[Mapping[str, tuple[int, ...]]] = {
-    "open": (errno.EMFILE, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EIO),
-    "write": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
-    "rename": (errno.ENOSPC, errno.EACCES, errno.EIO),
-    "symlink": (errno.ENOSPC, errno.EPERM),
-    "mkdir": (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
-    "unlink": (errno.EACCES,),
-    "rmdir": (errno.EACCES,),
-    "fsync": (errno.EIO,),
-    "utime": (errno.EACCES, errno.EROFS),
-    "posix_fallocate": (errno.ENOSPC, errno.EOPNOTSUPP),
-    "scandir": (errno.EMFILE, errno.EACCES),
-    "listdir": (errno.EMFILE, errno.EACCES),
-}
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_NO_RIGHT: Final = (errno.EACCES, errno.EROFS)
+_NO_MORE: Final = (errno.EMFILE, errno.ENFILE)
 
-# Called with the name of an operation and what would carry it out.
-Interposed = Callable[[str, Callable[[], Any], tuple[Any, ...]], Any]
+# What the system may say of each.
+ERRORS: Final[Mapping[str, tuple[int, ...]]] = defaultdict(
+    lambda: (errno.EIO,),
+    {
+        "open": (*_NO_MORE, *_NO_RIGHT, *_NO_ROOM, errno.EIO),
+        "write": (*_NO_ROOM, errno.EFBIG, errno.EIO),
+        "rename": (*_NO_ROOM, *_NO_RIGHT, errno.EIO),
+        "symlink": (*_NO_ROOM, *_NO_RIGHT, errno.EPERM),
+        "mkdir": (*_NO_ROOM, *_NO_RIGHT, errno.EIO),
+        "unlink": (*_NO_RIGHT, errno.EIO),
+        "rmdir": (*_NO_RIGHT, errno.EIO),
+        "fsync": (*_NO_ROOM, errno.EIO),
+        "utime": (*_NO_RIGHT, errno.EIO),
+        "posix_fallocate": (*_NO_ROOM, errno.EFBIG, errno.EOPNOTSUPP),
+        "scandir": (*_NO_MORE, errno.EACCES, errno.EIO),
+        "listdir": (*_NO_MORE, errno.EACCES, errno.EIO),
+    },
+)
+
+# Called with the name of an operation, what carries it out, and its arguments.
+Act = Callable[[str, Callable[[], Any], tuple[Any, ...]], Any]
+
+# As it was before anybody interposed on it.
+_write: Final = os.write
 
 
-def _path_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """What an operation is about."""
-    about = args[1] if name == "symlink" else args[0]
+def path_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """What an operation is about; of a renaming, the place that it had."""
+    about = args[1] if name == "symlink" else args[0] if args else "."
     if isinstance(about, int):
         return str(os.readlink(f"/proc/self/fd/{about}"))
     if (folder := kwargs.get("dir_fd")) is not None:
         return f"{os.readlink(f'/proc/self/fd/{folder}')}/{os.fspath(about)}"
-    return os.path.abspath(os.fspath(about))
+    return str(os.path.abspath(os.fspath(about)))
 
 
 @contextmanager
-def interposed(below: Path, act: Interposed) -> Iterator[None]:
-    """Have every operation below a folder carried out by `act`."""
+def interposed(below: Path, act: Act) -> Iterator[None]:
+    """Have every operation below a folder carried out by `act`, in whichever thread."""
 
     def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*args: Any, **kwargs: Any) -> Any:
-            if _path_of(name, args, kwargs).startswith(str(below)):
+            if path_of(name, args, kwargs).startswith(str(below)):
                 return act(name, lambda: real(*args, **kwargs), args)
             return real(*args, **kwargs)
 
@@ -74,6 +87,24 @@ def interposed(below: Path, act: Interposed) -> Iterator[None]:
             setattr(os, name, function)
 
 
+def at(number: int, fault: Act) -> Act:
+    """A fault at operation `number`, counted from 1; the others are carried out."""
+    numbers = itertools.count(1)  # whose `next` no other thread comes between
+
+    def act(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        return fault(name, real, args) if next(numbers) == number else real()
+
+    return act
+
+
+def death(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> None:
+    """The process is killed; a write has been half done by then."""
+    if name == "write":
+        content = memoryview(args[1])
+        _write(args[0], content[: len(content) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def operations(work: Callable[[], object], below: Path) -> list[str]:
     """The names of the operations that `work` carries out below a folder, in order."""
     names: list[str] = []
@@ -87,81 +118,77 @@ def operations(work: Callable[[], object], below: Path) -> list[str]:
     return names
 
 
+def begun(work: Callable[[], object]) -> int:
+    """Have something done in a forked process, which ends with 0 if it could be; its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+
+
 def in_child(work: Callable[[], object]) -> int:
     """Do something in a forked process; its wait status."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
+    return os.waitpid(begun(work), 0)[1]
 
 
 def dying_at(number: int, work: Callable[[], object], below: Path) -> bool:
-    """Kill a child that does `work` before its operation `number` below a folder; whether it lived that long.
+    """Kill a child that does `work` before its operation `number` below a folder; whether it came to that."""
 
-    A write that is killed has been half done.
-    """
-    count, lock = 0, threading.Lock()
-
-    def counted(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> Any:
-        nonlocal count
-        with lock:
-            count += 1
-            if count == number:
-                if name == "write":
-                    _half_write(args)
-                os.kill(os.getpid(), signal.SIGKILL)
-        return real()
-
-    def with_death() -> None:
-        with interposed(below, counted):
+    def until_death() -> None:
+        with interposed(below, at(number, death)):
             work()
 
-    status = in_child(with_death)
+    status = in_child(until_death)
     assert status in (0, signal.SIGKILL)
     return status != 0
 
 
-def _half_write(args: tuple[Any, ...]) -> None:
-    content = bytes(args[1])[: len(args[1]) // 2]
-    # Not by `os.write`, which is interposed on.
-    with open(f"/proc/self/fd/{args[0]}", "ab" if not content else "r+b") as file:
-        file.seek(os.lseek(args[0], 0, os.SEEK_CUR))
-        file.write(content)
-        file.flush()
+def failing_at(number: int, code: int, below: Path) -> AbstractContextManager[None]:
+    """Have operation `number` below a folder fail with this `errno`."""
+
+    def failure(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> None:
+        raise OSError(code, os.strerror(code), *map(str, args[:1]))
+
+    return interposed(below, at(number, failure))
 
 
-@contextmanager
-def failing_at(number: int, code: int, below: Path) -> Iterator[list[str]]:
-    """Have operation `number` below a folder fail; gives a list that then has its name."""
-    count, lock, failed = 0, threading.Lock(), list[str]()
+def raising_at(
+    number: int, error: type[BaseException], below: Path
+) -> AbstractContextManager[None]:
+    """Have operation `number` below a folder raise something that is no answer of the system."""
 
-    def counted(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> Any:
-        nonlocal count
-        with lock:
-            count += 1
-            is_meant = count == number
-        if is_meant:
-            failed.append(name)
-            raise OSError(code, os.strerror(code), *map(str, args[:1]))
+    def interruption(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> None:
+        raise error("now")
+
+    return interposed(below, at(number, interruption))
+
+
+def failing_always(names: tuple[str, ...], code: int, below: Path) -> Any:
+    """Have all operations of these names below a folder fail with this `errno`."""
+
+    def act(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        if name in names:
+            raise OSError(code, os.strerror(code), str(args[0]))
         return real()
 
-    with interposed(below, counted):
-        yield failed
+    return interposed(below, act)
 
 
 def descriptors() -> set[str]:
-    """What this process has open below ordinary folders."""
+    """What this process has open of files and folders, but for the folders that it stages in."""
     found = set()
-    for name in os.listdir("/proc/self/fd"):
+    for number in os.listdir("/proc/self/fd"):
         try:
-            found.add(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+            path = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
-            pass
-    return {one for one in found if " /tmp" in one or " /dev/shm" in one}
+            continue  # of the listing itself
+        if path.startswith("/") and "/.store/staging/" not in path:
+            found.add(f"{number} {path}")
+    return found

@@ -59,8 +59,11 @@ def publication(
     )
 
 
-class StoreContract:
-    """Subclass it, and give it the fixture `store`: an empty store."""
+class LookingContract:
+    """What a store promises whoever looks into it.
+
+    Subclass it, and give it the fixtures `kept`, an empty store, and `store`, which looks into it.
+    """
 
     def test_an_empty_store_has_nothing(self, store: Store) -> None:
         assert store.find(key()) is None
@@ -68,10 +71,10 @@ class StoreContract:
         assert store.detail("closures", "c" * 64) is None
 
     def test_what_was_published_is_found_bit_for_bit_and_read_only(
-        self, store: Store
+        self, store: Store, kept: Store
     ) -> None:
         values = np.array([[np.nan, -0.0], [np.inf, 1e-310]])
-        published = store.publish(key(), publication({"mean": values}))
+        published = kept.publish(key(), publication({"mean": values}))
         found = store.find(key())
 
         assert found is not None and found.key == published.key == key()
@@ -81,13 +84,72 @@ class StoreContract:
             assert array.tobytes() == values.tobytes() and not array.flags.writeable
         assert store.find(key("another")) is None
 
-    def test_how_it_was_made_is_kept_with_it(self, store: Store) -> None:
-        store.publish(key(), publication())
+    def test_how_it_was_made_is_kept_with_it(self, store: Store, kept: Store) -> None:
+        kept.publish(key(), publication())
         found = store.find(key())
 
         assert found is not None and found.manifest.provenance == provenance()
         assert found.manifest.analysis == "mean"
         assert found.manifest.key == key().digest.hex
+
+    def test_keys_and_manifests_are_those_of_one_analysis_or_of_all(
+        self, store: Store, kept: Store
+    ) -> None:
+        ones = {key("one"), key("two"), key("three", analysis="other")}
+        for one in ones:
+            kept.publish(one, publication())
+
+        assert set(store.keys()) == ones
+        assert set(store.keys("mean")) == {key("one"), key("two")}
+        assert [one.analysis for one in store.manifests("other")] == ["other"]
+        assert {one.key for one in store.manifests()} == {
+            one.digest.hex for one in ones
+        }
+        assert list(store.keys("nothing")) == []
+
+    def test_details_are_kept_by_kind_and_digest(
+        self, store: Store, kept: Store
+    ) -> None:
+        words = [
+            {
+                "name": "mean",
+                "file": "m.py",
+                "line": 3,
+                "source": "def mean(): ...",
+                "digest": "d" * 64,
+                "references": [["constant", "K", "e" * 64, "1"]],
+            }
+        ]
+        kept.publish(
+            key(), publication(details={("closures", "c" * 64): lambda: words})
+        )
+
+        assert store.detail("closures", "c" * 64) == words
+        assert store.detail("inputs", "c" * 64) is None
+        assert store.detail("closures", "d" * 64) is None
+
+    def test_digests_are_recalled_by_the_whole_signature(
+        self, store: Store, kept: Store
+    ) -> None:
+        signature = (Signature(1, 2, 3, 4), Signature(5, 6, 7, 8))
+        digests = {"w": digest_of("tensor", b"w"), "ünï": digest_of("tensor", b"u")}
+        kept.publish(key(), publication())
+        kept.remember(signature, digests)
+
+        assert store.recall(signature) == digests
+        assert store.recall(signature[:1]) is None
+        assert store.recall((signature[0], Signature(5, 6, 7, 9))) is None
+
+    def test_a_store_says_where_it_is(self, store: Store) -> None:
+        assert store.location and store.location in repr(store)
+
+
+class StoreContract(LookingContract):
+    """Subclass it, and give it the fixture `store`: an empty store."""
+
+    @pytest.fixture
+    def kept(self, store: Store) -> Store:
+        return store
 
     def test_publishing_under_a_key_again_replaces_its_entry(
         self, store: Store
@@ -118,21 +180,6 @@ class StoreContract:
         found = store.find(key())
 
         assert found is not None and found.manifest == published.manifest
-
-    def test_keys_and_manifests_are_those_of_one_analysis_or_of_all(
-        self, store: Store
-    ) -> None:
-        ones = {key("one"), key("two"), key("three", analysis="other")}
-        for one in ones:
-            store.publish(one, publication())
-
-        assert set(store.keys()) == ones
-        assert set(store.keys("mean")) == {key("one"), key("two")}
-        assert [one.analysis for one in store.manifests("other")] == ["other"]
-        assert {one.key for one in store.manifests()} == {
-            one.digest.hex for one in ones
-        }
-        assert list(store.keys("nothing")) == []
 
     def test_what_was_removed_is_gone_and_the_rest_is_not(self, store: Store) -> None:
         store.publish(key("one"), publication({"x": np.zeros(3)}))
@@ -172,26 +219,6 @@ class StoreContract:
 
         assert list(store.keys()) == []
 
-    def test_details_are_kept_by_kind_and_digest(self, store: Store) -> None:
-        words = [{"name": "mean", "line": 3}]
-        store.publish(
-            key(), publication(details={("closures", "c" * 64): lambda: words})
-        )
-
-        assert store.detail("closures", "c" * 64) == words
-        assert store.detail("inputs", "c" * 64) is None
-        assert store.detail("closures", "d" * 64) is None
-
-    def test_digests_are_recalled_by_the_whole_signature(self, store: Store) -> None:
-        signature = (Signature(1, 2, 3, 4), Signature(5, 6, 7, 8))
-        digests = {"w": digest_of("tensor", b"w"), "ünï": digest_of("tensor", b"u")}
-        store.publish(key(), publication())
-        store.remember(signature, digests)
-
-        assert store.recall(signature) == digests
-        assert store.recall(signature[:1]) is None
-        assert store.recall((signature[0], Signature(5, 6, 7, 9))) is None
-
     def test_a_lease_excludes_every_other_holder_of_its_key(self, store: Store) -> None:
         entered, order = threading.Event(), list[str]()
 
@@ -215,6 +242,3 @@ class StoreContract:
             raise ZeroDivisionError
         with store.lease(key()):
             pass
-
-    def test_a_store_says_where_it_is(self, store: Store) -> None:
-        assert store.location and store.location in repr(store)

@@ -12,13 +12,20 @@ import pytest
 from contract import key, provenance, publication
 
 from artifact_store.errors import BadSetting
-from artifact_store.eviction import Budget, Weight, eviction, weighed, weight_of
+from artifact_store.eviction import (
+    Budget,
+    Weight,
+    evicted,
+    eviction,
+    weighed,
+    weight_of,
+)
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs
 from artifact_store.manifests import InputRecord
 from artifact_store.pins import pin, pins, unpin
-from artifact_store.settings import amount, settings_of
+from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.local import LocalStore
 
 DAY = 86400.0
@@ -135,6 +142,52 @@ def test_data_go_with_all_their_entries_or_not_at_all(store: LocalStore) -> None
     assert weight_of(store.location).nbytes == found.left.nbytes
 
 
+def test_what_is_wanted_by_then_stays_and_is_not_said_to_be_gone(
+    store: LocalStore,
+) -> None:
+    for name in "abcd":
+        published(store, name, days=30)
+    superseded(store, *"abcd")
+    total = weight_of(store.location)
+    planned = eviction(store, Budget(max_bytes=0), total)
+    assert set(planned.keys) == {key(name) for name in "abcd"}
+
+    pin(store.location, key("a"), "label")
+    assert LocalStore(store.location).find(key("b")) is not None
+    with store.lease(key("c")):
+        gone = evicted(store, planned)
+
+    assert gone.keys == [key("d")]
+    assert gone.left == planned.left + planned.freed - gone.freed
+    assert {key(name) for name in "abc"} < set(store.keys())
+
+
+def test_data_that_are_named_again_by_then_stay(store: LocalStore) -> None:
+    published(store, "a", values=1.0, days=30)
+    superseded(store, "a")
+    planned = eviction(store, Budget(max_bytes=0), weight_of(store.location))
+    published(store, "another", values=1.0)
+    gone = evicted(store, planned)
+
+    assert planned.keys == [key("a")] and gone.evicted == ()
+    assert store.find(key("another")) is not None
+
+
+def test_what_goes_while_it_is_weighed_is_not_counted(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        published(store, name)
+    os.symlink("nowhere", f"{store.location}/mean/dangling")
+    listed = list(briefs(Layout(store.location)))
+    store.remove([key("a")])
+    monkeypatch.setattr("artifact_store.eviction.briefs", lambda layout: listed)
+
+    assert [one.keys for one in weighed(Layout(store.location))] == [[key("b")]]
+    gone = weight_of(f"{store.location}/nothing")
+    assert gone == Weight(0, 0)
+
+
 def test_listing_is_no_use_and_a_hit_is(store: LocalStore) -> None:
     published(store, "a", days=30)
     path = Path(store._layout.manifest(key("a")))
@@ -170,6 +223,13 @@ def test_amounts_have_units(text: str | int, expected: int) -> None:
 def test_what_is_no_amount_is_refused(text: str | int) -> None:
     with pytest.raises(BadSetting, match="no amount"):
         amount(text, "max_bytes")
+
+
+@pytest.mark.parametrize("text", ["10 GB", "1.5", "-1", "", True, 2.5])
+def test_files_are_counted_without_a_unit(text: str | int) -> None:
+    assert whole_number("100_000", "max_files") == 100_000
+    with pytest.raises(BadSetting, match="no number"):
+        whole_number(text, "max_files")
 
 
 def test_a_flag_comes_before_the_variable_and_that_before_the_file(

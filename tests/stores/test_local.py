@@ -607,7 +607,7 @@ def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.publish(key(), publication())
-    for name in ("look", "read"):
+    for name in ("look", "read", "read_unnoted"):
         monkeypatch.setattr(local, name, refuse)
 
     with pytest.raises(CorruptArtifact, match="cannot be read .Input/output"):

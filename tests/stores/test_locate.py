@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import RunDirectory
 from contract import key, publication
 
 from artifact_store.errors import MissingStore
@@ -34,6 +35,18 @@ def test_what_was_declared_comes_before_the_variable_and_that_before_the_input(
     declared = str(tmp_path / "declared")
     assert chosen_store(declared, home) is open_store(declared)
     assert chosen_store(open_store(declared), home) is open_store(declared)
+
+
+@pytest.mark.parametrize("place", ["", "artifacts", "artifacts/mean/door"], ids=str)
+def test_a_colon_in_a_name_stands_for_itself_where_no_variable_says_it(
+    run_directory: RunDirectory, place: str
+) -> None:
+    found = run_directory("2026-11-24T08:15:00")
+    home = str(found / "artifacts")
+    open_store(home).publish(key(), publication())
+
+    assert store_at(found / place) is open_store(home)
+    assert chosen_store(home, None) is open_store(home)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import xarray
 import zarr
 from conftest import WriteCheckpoint, WriteModule
-from contract import StoreContract, key, publication
+from contract import LookingContract, StoreContract, key, provenance, publication
 
 from artifact_store import (
     AnalysisPipeline,
@@ -20,9 +22,14 @@ from artifact_store import (
     overlay,
 )
 from artifact_store.cli import main
-from artifact_store.errors import BadSetting, ReadOnly
-from artifact_store.stores.around import ReadOnlyStore
+from artifact_store.errors import (
+    BadSetting,
+    CorruptArtifact,
+    MissRefused,
+    PipelineFailed,
+)
 from artifact_store.stores.local import LocalStore
+from artifact_store.stores.locate import chosen_store, named_store
 from artifact_store.stores.overlay import OverlayStore
 
 CALLS: list[str] = []
@@ -60,6 +67,19 @@ class TestOverlay(StoreContract):
         return OverlayStore(
             LocalStore(tmp_path / "mine"), LocalStore(tmp_path / "shared")
         )
+
+
+class TestSharedPart(LookingContract):
+    """What lies in a shared store is looked at as if it were one's own."""
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> LocalStore:
+        return LocalStore(tmp_path / "shared")
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, kept: LocalStore) -> OverlayStore:
+        empty = LocalStore(tmp_path / "empty")
+        return OverlayStore(LocalStore(tmp_path / "mine"), empty, kept)
 
 
 @pytest.fixture
@@ -196,33 +216,119 @@ def test_an_empty_name_in_the_variable_is_refused(
         total(Checkpoint(checkpoint))
 
 
-def test_a_read_only_store_looks_and_refuses_to_be_changed(tmp_path: Path) -> None:
-    inner = LocalStore(tmp_path / "store")
-    inner.publish(key(), publication())
-    before, store = tree(tmp_path), ReadOnlyStore(inner)
-
-    found = store.find(key())
-    assert found is not None and store.look(key()) == found
-    assert list(store.keys()) == [key()] and len(list(store.manifests())) == 1
-    with store.lease(key()):
-        pass
-    for change in (
-        lambda: store.publish(key("two"), publication()),
-        lambda: store.remove([key()]),
-        lambda: store.keep("blessings", "a" * 64, []),
-    ):
-        with pytest.raises(ReadOnly, match="reading alone"):
-            change()
-    store.adopt(found, "door", "kin")
-    store.label(found, "door", "kin")
-    store.set_aside(key(), "why")
-    store.remember((), {})
-    assert tree(tmp_path) == before
-
-
 def test_a_mode_goes_over_an_overlay(
     checkpoint: Path, shared: Path, mine: Path
 ) -> None:
     with mode("ro"):
         assert total(Checkpoint(checkpoint)) == 7.5 and CALLS == []
     assert not mine.exists()
+
+
+def corrupt(directory: Path) -> None:
+    """Put other data in place of the one array of a group."""
+    (data,) = [path for path in directory.rglob("c*") if path.is_file()]
+    data.write_bytes(bytes(data.stat().st_size))
+
+
+def test_what_is_corrupt_in_the_shared_store_is_named_before_it_is_asked_for(
+    checkpoint: Path, shared: Path, mine: Path
+) -> None:
+    entry = total.find(Checkpoint(checkpoint))
+    assert entry is not None
+    corrupt(entry.path)
+
+    assert total.find(Checkpoint(checkpoint)) is None
+    why = total.explain(Checkpoint(checkpoint))
+    assert [cause.kind for cause in why.causes] == ["corrupt"]
+    assert str(entry.path) in str(why)
+    (step,) = AnalysisPipeline(str(checkpoint.parents[1])).status([total]).steps
+    assert step.state == "corrupt" and str(entry.path) in step.causes[0]
+    with mode("require"), pytest.raises(MissRefused, match="corrupt"):
+        total(Checkpoint(checkpoint))
+    assert CALLS == []
+
+
+def test_one_sound_entry_is_enough(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = [LocalStore(tmp_path / name) for name in ("mine", "first", "second")]
+    entries = [store.publish(key(), publication()) for store in stores]
+    both = OverlayStore(*(LocalStore(store.location) for store in stores))
+    for number, entry in enumerate(entries[:2]):
+        corrupt(Path(entry.directory))
+        found = both.find(key())
+        assert found is not None and found.directory == entries[number + 1].directory
+        assert found.home == str(tmp_path / "mine")
+        assert f"so that of {stores[number + 1].location} is used" in caplog.text
+        assert str(entries[0].directory) in caplog.text
+        caplog.clear()
+    corrupt(Path(entries[2].directory))
+    for find in (both.find, both.look):
+        with pytest.raises(CorruptArtifact, match="mine"):
+            find(key())
+
+
+def test_what_is_made_of_a_shared_artifact_is_never_kept_beside_it(
+    checkpoint: Path, shared: Path, tmp_path: Path
+) -> None:
+    both = overlay(tmp_path / "own", shared)
+    declared = analysis(store=both, ignore=("tell",), name="halved")(halved.__wrapped__)
+    upstream = declared.artifact(Checkpoint(checkpoint))
+    assert upstream.path.is_relative_to(shared)
+    before = tree(shared)
+
+    made = of_artifact.artifact(upstream)  # which itself names no store
+    assert made.path.is_relative_to(tmp_path / "own")
+    assert tree(shared) == before
+
+
+def test_kin_of_all_stores_come_newest_first(tmp_path: Path) -> None:
+    stores = [LocalStore(tmp_path / name) for name in ("mine", "shared")]
+    for day, store in enumerate([*stores, *stores]):
+        made = provenance(created=f"2025-01-0{day + 1}T00:00:00.000000+00:00")
+        changes = {"provenance": made, "kinship": "epoch 1"}
+        one = msgspec.structs.replace(publication(), **changes)
+        store.publish(key(str(day)), one)
+
+    found, _ = OverlayStore(*stores).kin(key(), "epoch 1")
+    assert [one.provenance.created[9] for one in found] == ["4", "3", "2", "1"]
+
+
+def test_a_shared_artifact_is_read_by_xarray(
+    checkpoint: Path, shared: Path, mine: Path
+) -> None:
+    path = halved.artifact(Checkpoint(checkpoint)).path
+    assert path.is_relative_to(shared)
+    assert xarray.open_zarr(path)["w"].to_numpy().sum() == 7.5
+
+
+def test_a_shared_store_that_is_not_there_is_told_once(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        overlay(tmp_path / "own", tmp_path / "nowhere")
+    assert caplog.text.count(f"there is no store in {tmp_path}/nowhere yet") == 1
+
+
+def test_a_home_is_written_as_in_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    both = overlay("~/own", "~/shared")
+    assert both.location == str(tmp_path / "own")
+    monkeypatch.setenv("ARTIFACT_STORE", f"~/own{os.pathsep}~/shared")
+    assert chosen_store(None, None) is both
+    assert named_store() == f"{tmp_path}/own{os.pathsep}{tmp_path}/shared"
+
+
+def test_a_worker_takes_no_shared_store_for_its_own(
+    checkpoint: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARTIFACT_STORE", f"{os.pathsep}{shared}")
+    before = tree(shared)
+    pipeline = AnalysisPipeline(str(checkpoint.parents[1]))
+
+    with pytest.raises(PipelineFailed, match="a name is empty"):
+        pipeline.run([halved], n_jobs=2)
+    assert named_store() == os.environ["ARTIFACT_STORE"]
+    assert tree(shared) == before

@@ -1,0 +1,116 @@
+"""Ctrl-C, too little memory, an exit: wherever it comes, nothing is half there, and the next call may compute."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import is_long
+from harness import descriptors, in_child, interposed, operations, raising_at
+from sites import ANALYSES, all_is_whole, large, new_site, watched
+
+from artifact_store import Checkpoint, analysis
+from artifact_store.leases import is_leased, place_of
+from artifact_store.stores.local import LocalStore
+
+OF_WHICH_SOME = ("small", "large", "packed")
+
+
+@pytest.fixture(autouse=True)
+def log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: None
+) -> Iterator[Path]:
+    """Where bodies note that they ran."""
+    yield from watched(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("name", OF_WHICH_SOME)
+def test_what_interrupts_a_publication_leaves_nothing_and_frees_the_lease(
+    tmp_path: Path, error: type[BaseException], name: str
+) -> None:
+    counted = new_site(tmp_path / "counted")
+    total = len(operations(lambda: counted.call(name), counted.store))
+    for number in range(1, total + 1, 1 if is_long() else 5):
+        site = new_site(tmp_path / f"{number}")
+        key, before = ANALYSES[name].key(site.checkpoint()), descriptors()
+        with raising_at(number, error, site.store), pytest.raises(error):
+            site.call(name)
+            raise error("was not reached")
+        all_is_whole(site)
+        assert not is_leased(f"{site.store}/.store/lock", place_of(key.digest.hex))
+        assert descriptors() <= before
+        site.call(name)
+        shutil.rmtree(site.root)
+
+
+@analysis(ignore=("error",))
+def raising(checkpoint: Checkpoint, error: Any = None) -> Any:
+    if error is not None:
+        raise error("in the function")
+    return checkpoint["w"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SystemExit, OSError])
+def test_what_a_function_raises_is_passed_on_and_the_next_call_may_compute(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    site = new_site(tmp_path / "run")
+
+    with pytest.raises(error, match="in the function"):
+        raising(site.checkpoint(), error=error)
+    assert list(LocalStore(site.store).keys()) == []
+    assert in_child(lambda: raising(site.checkpoint())) == 0
+    assert raising.find(site.checkpoint()) is not None
+
+
+def test_control_c_in_a_large_write_waits_for_it_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, main = new_site(tmp_path / "run"), threading.get_ident()
+    writes, goes_on, beside = threading.Event(), threading.Event(), list[str]()
+    wait = futures.wait
+
+    def noted(begun: list[Any]) -> None:
+        goes_on.set()
+        wait(begun)
+
+    def act(name: str, real: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        if threading.get_ident() == main:
+            if writes.is_set() and not goes_on.is_set():
+                beside.append(name)
+                goes_on.set()
+        elif name == "posix_fallocate":
+            writes.set()
+            # Until nothing is left to do but to wait for this thread.
+            while "join" not in _functions(main):
+                pass
+            signal.pthread_kill(main, signal.SIGINT)
+            while not goes_on.wait(1):
+                # It came the moment before the thread began to wait, which nothing then interrupts.
+                signal.pthread_kill(main, signal.SIGINT)
+        return real()
+
+    monkeypatch.setattr(futures, "wait", noted)
+    with interposed(site.store, act), pytest.raises(KeyboardInterrupt):
+        large(site.checkpoint())
+    assert goes_on.is_set() and beside == []
+    assert list(site.store.glob(".store/staging/*/*")) == []
+    site.call("large")
+    all_is_whole(site)
+
+
+def _functions(thread: int) -> list[str]:
+    """The names of what a thread is in."""
+    frame, names = sys._current_frames()[thread], list[str]()
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return names

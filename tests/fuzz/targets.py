@@ -1,0 +1,254 @@
+"""What is fuzzed: readers of bytes that strangers may have written, each with valid inputs to begin with.
+
+bytes ──► *Target* ──► a named refusal, or what is as good as the bytes say
+
+Every other exception goes up, and is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import safetensors
+from safetensors.numpy import save
+
+from artifact_store import Checkpoint, analysis, encoding, settings
+from artifact_store.arrays import describe_group, digest_group
+from artifact_store.artifacts import Artifact
+from artifact_store.checked import with_check
+from artifact_store.equivalence import as_good, blessings
+from artifact_store.errors import ArtifactStoreError
+from artifact_store.layout import Layout
+from artifact_store.listing import briefs
+from artifact_store.lookup import read_manifest
+from artifact_store.pins import pin, pins
+from artifact_store.safetensors_headers import read_header, read_index
+from artifact_store.stores.local import LocalStore
+from artifact_store.stores.quarantine import quarantined, set_aside
+from artifact_store.traces import follow
+
+Run = Callable[[bytes], None]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A reader, and valid inputs for it."""
+
+    run: Run
+    seeds: tuple[bytes, ...]
+
+
+@analysis
+def below(checkpoint: Checkpoint, k: int = 1) -> Any:
+    return checkpoint["w"] * k
+
+
+@analysis
+def above(checkpoint: Checkpoint, k: int = 2) -> Any:
+    return {"x": below(checkpoint, k=k) + checkpoint["v"], "n": np.float32(k)}
+
+
+W: Final = np.arange(6, dtype=np.float32).reshape(2, 3)
+TENSORS: Final[Mapping[str, Any]] = {"w": W, "v": W[0], "none": W[:0], "one": W[0, 0]}
+# Which safetensors leaves without types.
+DESERIALIZE: Final[Callable[[bytes], list[tuple[str, Any]]]] = safetensors.deserialize
+RIGHT: Final = {"x": (W * 2 + W[0]).tolist(), "n": 2.0}
+
+
+@contextmanager
+def targets() -> Iterator[Mapping[str, Target]]:
+    """Every target, with a store in memory to read from."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield {**_of_checkpoints(), **_of_a_store(Path(folder)), **_of_words()}
+
+
+def _of_checkpoints() -> dict[str, Target]:
+    described = save({name: np.asarray(one) for name, one in TENSORS.items()}, {"a": "b"})  # fmt: skip
+    header = described[8 : 8 + int.from_bytes(described[:8], "little")]
+    file = os.memfd_create("checkpoint")
+
+    def filled(content: bytes) -> int:
+        os.ftruncate(file, 0)
+        os.pwrite(file, content, 0)
+        return len(content)
+
+    def read_file(content: bytes) -> None:
+        try:
+            found = read_header(file, filled(content), Path("a"))
+        except ArtifactStoreError:
+            return
+        # What is accepted is what safetensors makes of it.
+        theirs = dict(DESERIALIZE(content))
+        assert theirs.keys() == found.tensors.keys()
+        for name, span in found.tensors.items():
+            other = theirs[name]
+            assert (other["dtype"], tuple(other["shape"])) == (span.dtype, span.shape)
+            assert bytes(other["data"]) == content[span.start : span.stop]
+
+    def read_framed(content: bytes) -> None:
+        """The bytes as a header, whose length is right, and before as much data as there may be."""
+        read_file(len(content).to_bytes(8, "little") + content + bytes(52))
+
+    def read_shards(content: bytes) -> None:
+        with suppress(ArtifactStoreError):
+            for shard in read_index(file, filled(content), Path("a/b")).values():
+                assert not shard.startswith("/") and ".." not in Path(shard).parts
+
+    index = (
+        b'{"metadata":{"total_size":9},"weight_map":{"w":"a-1.safetensors","v":"b/c"}}'
+    )
+    return {
+        "file": Target(read_file, (described,)),
+        "header": Target(read_framed, (header,)),
+        "index": Target(read_shards, (index,)),
+    }
+
+
+def _of_a_store(folder: Path) -> dict[str, Target]:
+    path = folder / "checkpoints" / "checkpoint_epoch_00001.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(save({name: np.asarray(one) for name, one in TENSORS.items()}))
+    checkpoint = Checkpoint(path)
+    above(checkpoint)
+    store = LocalStore(folder / "artifacts")
+    call = above.call_with({"checkpoint": checkpoint})
+    entry = store.find(call.key)
+    assert entry is not None
+    layout, manifest = Layout(store.location), entry.manifest
+    pin(store.location, call.key, "label", "note")
+    aside = folder / "aside"
+    aside.touch()
+    set_aside(layout, str(aside), call.key, "cause")
+    store.keep("blessings", _blessed(), [])
+    digests = {name: digest for name, digest in checkpoint.digests.items()}
+    store.remember(checkpoint.signature, digests)
+
+    def at(place: str | Path, kind: str, read: Callable[[], object]) -> Target:
+        """The file at a place: checked, if it is of a kind that is."""
+        file = Path(place)
+        content = file.read_bytes()
+        # What stands before the rest of a record is made anew for whatever becomes of the rest.
+        seed = b"{" + content.split(b",", 1)[1] if kind else content
+
+        def run(given: bytes) -> None:
+            file.write_bytes(with_check(kind, given or b"{") if kind else given)
+            try:
+                read()
+            except ArtifactStoreError:
+                pass
+            finally:
+                file.write_bytes(content)
+
+        return Target(run, (seed,))
+
+    def record(kind: str, digest: str, read: Callable[[], object]) -> Target:
+        return at(layout.record(kind, digest), f"{kind}/{digest}", read)
+
+    def found() -> None:
+        fresh = LocalStore(store.location)
+        list(briefs(layout))
+        read_manifest(fresh, call.key)
+        served = fresh.look(call.key)
+        assert served is not None
+        repr(Artifact(served)), Artifact(served)._repr_html_()
+        Artifact(served).numpy()
+
+    def followed() -> None:
+        again = msgspec.structs.replace(call, store=LocalStore(store.location))
+        led = follow(again, lambda analysis, nested: None)
+        assert led is None or _is_right(led)
+
+    def described() -> None:
+        stored = describe_group(entry.directory)
+        # Only what was written is believed.
+        assert stored == manifest.arrays
+        assert digest_group(entry.directory, stored).hex == manifest.output
+
+    def kin() -> None:
+        store.kin(call.key, call.kinship)
+
+    def blessed() -> None:
+        assert blessings(store, "above") is not None
+        as_good(store, "above", call.closure.digest.hex)
+
+    def explained() -> None:
+        str(above.explain(checkpoint))
+        store.detail("closures", manifest.provenance.closure)
+
+    group = Path(entry.directory)
+    (noted,) = Path(layout.quarantine).glob("*.json")
+    return {
+        "manifest": at(layout.manifest(call.key), "manifest", found),
+        "group": at(group / "zarr.json", "", described),
+        "array": at(group / "x" / "zarr.json", "", described),
+        "steps": record("steps", call.start.hex, followed),
+        "blessings": record("blessings", _blessed(), blessed),
+        "closures": record("closures", manifest.provenance.closure, explained),
+        "journal": at(layout.journal("above"), "", kin),
+        "memo": record(
+            "digests",
+            _memo(layout, digests),
+            lambda: store.recall(checkpoint.signature),
+        ),
+        "pin": at(layout.pin(call.key), "", lambda: pins(store.location)),
+        "note": at(noted, "", lambda: list(quarantined(layout))),
+        "config": _config(layout, store.location),
+    }
+
+
+def _is_right(led: Any) -> bool:
+    found = Artifact(led).numpy()
+    return {name: one.tolist() for name, one in found.items()} == RIGHT
+
+
+def _blessed() -> str:
+    from artifact_store.equivalence import _record_of
+
+    return _record_of("above")
+
+
+def _memo(layout: Layout, digests: Mapping[str, Any]) -> str:
+    """The name of the record that has the digests of the checkpoint."""
+    (found,) = Path(layout.records("digests")).glob("*.json")
+    return found.stem
+
+
+def _config(layout: Layout, location: str) -> Target:
+    def run(content: bytes) -> None:
+        Path(layout.config).write_bytes(content)
+        try:
+            settings.settings_of(location, {})
+        except ArtifactStoreError:
+            pass
+        finally:
+            os.unlink(layout.config)
+
+    return Target(run, (b'max_bytes = "10 GB"\nmax_files = 1000\n',))
+
+
+def _of_words() -> dict[str, Target]:
+    plain = [("k", [1, 2.5, None, True, "ü", b"\0", {"a": (1j, -(10**30))}])]
+
+    def decode(content: bytes) -> None:
+        # Refused with a `ValueError`, which whoever reads records expects.
+        with suppress(ValueError):
+            value = encoding.decode(content, lambda place: place.decode())
+            if encoding.is_plain(value, lambda one: False):
+                with suppress(ArtifactStoreError):
+                    encoding.encode(value)
+
+    def amount(content: bytes) -> None:
+        with suppress(ArtifactStoreError):
+            assert settings.amount(content.decode(errors="replace"), "max") >= 0
+
+    return {
+        "canonical": Target(decode, (encoding.encode(plain),)),
+        "amount": Target(amount, (b"10 GB", b"1.5GiB")),
+    }
