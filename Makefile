@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests run in random order (pytest prints its seed) and with another hash seed each time, which make prints.
+HASHSEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(1, 1 << 32))')
 # What the demo needs, and what the tests and the benchmarks need beyond that.
 INSTALLED := .venv/installed
 TESTABLE := .venv/testable
@@ -24,11 +26,11 @@ types: $(TESTABLE)
 	$(BIN)/mypy
 
 tests: $(TESTABLE)
-	$(BIN)/python -m pytest
+	PYTHONHASHSEED=$(HASHSEED) $(BIN)/python -m pytest
 
 # The same tests, with as many faults as tests/README.md says; takes an hour.
 test-long: $(TESTABLE)
-	ARTIFACT_STORE_TESTS=long $(BIN)/python -m pytest --timeout 3600
+	ARTIFACT_STORE_TESTS=long PYTHONHASHSEED=$(HASHSEED) $(BIN)/python -m pytest --timeout 3600
 
 # Writes benchmarks/RESULTS.md; fails, at the end, if a benchmark does.
 bench: $(BENCHABLE)

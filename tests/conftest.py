@@ -7,6 +7,7 @@ import itertools
 import linecache
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,10 @@ class RunDirectory(Protocol):
 
 WriteModule = Callable[[str, str], ModuleType]
 Ran = Callable[[], list[str]]
+# Told of each kind of fault how many a test injected.
+Injected = Callable[[str, int], None]
+# Told what took how many seconds.
+Took = Callable[[str, float], None]
 
 
 def is_long() -> bool:
@@ -49,6 +54,39 @@ def is_long() -> bool:
 def times(short: int, long: int) -> int:
     """How often something is tried."""
     return long if is_long() else short
+
+
+INJECTED, TOOK = "injected: ", "took: "
+
+
+@pytest.fixture
+def injected(record_property: Callable[[str, object], None]) -> Injected:
+    """Counts faults, so that a run can say how many of each kind were survived."""
+    return lambda fault, number: record_property(INJECTED + fault, number)
+
+
+@pytest.fixture
+def took(record_property: Callable[[str, object], None]) -> Took:
+    """Notes how long something took that nobody asserts; a run says the longest."""
+    return lambda what, seconds: record_property(TOOK + what, seconds)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many faults of each kind the tests that passed have injected."""
+    survived, longest = Counter[str](), dict[str, float]()
+    for report in terminalreporter.stats.get("passed", []):
+        for name, number in report.user_properties:
+            if name.startswith(INJECTED):
+                survived[name.removeprefix(INJECTED)] += number
+            if name.startswith(TOOK):
+                what = name.removeprefix(TOOK)
+                longest[what] = max(longest.get(what, 0.0), number)
+    if survived:
+        terminalreporter.section("faults survived")
+    for fault, number in sorted(survived.items()):
+        terminalreporter.write_line(f"{number:>9,}  {fault}")
+    for what, seconds in sorted(longest.items()):
+        terminalreporter.write_line(f"{seconds * 1e3:>6.1f} ms  {what}, at most")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Injected
 from safetensors.numpy import save_file
 
 from artifact_store import Checkpoint, File, analysis, files, staging
@@ -156,7 +157,9 @@ CHANGES = [rewritten, written_in_place, replaced, cut, emptied, deleted]
 
 @pytest.mark.parametrize("act", CHANGES)
 def test_a_checkpoint_that_changes_while_it_is_read_gives_no_result_that_is_kept(
-    path: Path, act: Callable[[Path], None]
+    path: Path,
+    act: Callable[[Path], None],
+    injected: Injected,
 ) -> None:
     with pytest.raises(CheckpointChanged, match="safetensors"):
         between(Checkpoint(path), act=act, path=path)
@@ -165,11 +168,14 @@ def test_a_checkpoint_that_changes_while_it_is_read_gives_no_result_that_is_kept
         found = between(Checkpoint(path))
         assert found["after"].tolist() == Checkpoint(path)["v"].tolist()
         assert found["after"].tolist() != [1] * 4
+    injected("checkpoint replaced, written, cut or deleted during a call", 1)
 
 
 @pytest.mark.parametrize("act", CHANGES)
 def test_a_checkpoint_that_changes_between_digest_and_reading_is_named(
-    path: Path, act: Callable[[Path], None]
+    path: Path,
+    act: Callable[[Path], None],
+    injected: Injected,
 ) -> None:
     checkpoint = Checkpoint(path)
     key = all_read.key(checkpoint)
@@ -180,11 +186,14 @@ def test_a_checkpoint_that_changes_between_digest_and_reading_is_named(
     assert keys(path) == []
     if act in (rewritten, written_in_place):
         assert all_read.key(Checkpoint(path)) != key
+    injected("checkpoint replaced, written, cut or deleted during a call", 1)
 
 
 @pytest.mark.parametrize("act", CHANGES)
 def test_what_was_read_before_the_change_is_kept_under_the_key_of_what_was_read(
-    path: Path, act: Callable[[Path], None]
+    path: Path,
+    act: Callable[[Path], None],
+    injected: Injected,
 ) -> None:
     checkpoint = Checkpoint(path)
     key = all_read.key(checkpoint)
@@ -196,17 +205,21 @@ def test_what_was_read_before_the_change_is_kept_under_the_key_of_what_was_read(
     assert all_read(checkpoint)["v"].tolist() == [1] * 4
     if act in (rewritten, written_in_place):
         assert all_read(Checkpoint(path))["v"].tolist() != [1] * 4
+    injected("checkpoint replaced, written, cut or deleted during a call", 1)
 
 
 @pytest.mark.parametrize("act", CHANGES)
 def test_what_a_function_makes_of_a_failure_to_read_is_not_kept(
-    path: Path, act: Callable[[Path], None]
+    path: Path,
+    act: Callable[[Path], None],
+    injected: Injected,
 ) -> None:
     checkpoint = Checkpoint(path)
 
     with pytest.warns(NotStored, match="could not read 'v'"):
         assert forgiving(checkpoint, act=act, path=path).tolist() == [0] * 4
     assert keys(path) == []
+    injected("checkpoint replaced, written, cut or deleted during a call", 1)
 
 
 @pytest.mark.parametrize("error", [OSError, MemoryError])
@@ -272,18 +285,24 @@ def test_a_file_that_changes_without_showing_it_is_seen_too(
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 7, bytes(8), bytes(200)])
 def test_a_checkpoint_of_nothing_or_of_zeros_is_named(
-    path: Path, content: bytes
+    path: Path,
+    content: bytes,
+    injected: Injected,
 ) -> None:
     data_of(path).write_bytes(content)
 
     with pytest.raises(MalformedCheckpoint, match="safetensors"):
         double(Checkpoint(path))
     assert keys(path) == []
+    injected("checkpoint of nothing or of zeros", 1)
 
 
 @pytest.mark.parametrize("seconds", [-1e9, -3600.0, 3600.0, 1e9])
 def test_a_clock_that_is_set_wrong_loses_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    injected: Injected,
 ) -> None:
     double(Checkpoint(path))
     now, now_ns = time.time, time.time_ns
@@ -300,11 +319,15 @@ def test_a_clock_that_is_set_wrong_loses_nothing(
     removed(store, unneeded(store))
     assert len(list(root.glob("data/*/*"))) == 2
     assert all_read(Checkpoint(path))["v"].tolist() == [1] * 4
+    injected("clock set wrong, or files of another time", 1)
 
 
 @pytest.mark.parametrize("years", [-50, 50])
 def test_files_of_another_time_are_served_removed_and_swept_as_others_are(
-    path: Path, monkeypatch: pytest.MonkeyPatch, years: int
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    years: int,
+    injected: Injected,
 ) -> None:
     stamp = time.time() + years * 31_556_952
     os.utime(path, (stamp, stamp))
@@ -320,3 +343,4 @@ def test_files_of_another_time_are_served_removed_and_swept_as_others_are(
     assert [one.kind for one in unneeded(store) if one.kind == "data"] == []
     assert store.remove(list(store.keys())) > 0
     assert list(root.glob("data/*/*")) == []
+    injected("clock set wrong, or files of another time", 1)

@@ -18,7 +18,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from conftest import RunDirectory, WriteCheckpoint, WriteModule, times
+from conftest import Injected, RunDirectory, WriteCheckpoint, WriteModule, times
 from harness import begun, in_child
 
 from artifact_store import Checkpoint, Run, analysis
@@ -114,7 +114,10 @@ SIX = np.arange(6, dtype=np.float32).astype(float).tobytes()
 
 
 def test_sixteen_processes_with_one_cold_key_run_the_function_once(
-    checkpoint: Path, log: Path, settled: None
+    checkpoint: Path,
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     answers = at_once(lambda _: logged(Checkpoint(checkpoint), str(log))["w"].tobytes())
 
@@ -122,10 +125,14 @@ def test_sixteen_processes_with_one_cold_key_run_the_function_once(
     assert entries(checkpoint) == 1
     assert len(list(hidden(checkpoint).glob("data/*/*"))) == 1
     assert list(hidden(checkpoint).glob("staging/*/*")) == []
+    injected("process or thread that calls at the same time", MANY)
 
 
 def test_sixteen_processes_with_sixteen_keys_do_not_wait_for_one_another(
-    checkpoints: list[Path], log: Path, settled: None
+    checkpoints: list[Path],
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     answers = at_once(
         lambda n: nested(Checkpoint(checkpoints[n]), str(log))["w"].tobytes()
@@ -136,10 +143,14 @@ def test_sixteen_processes_with_sixteen_keys_do_not_wait_for_one_another(
     assert log.read_bytes() == b"x" * MANY
     assert entries(checkpoints[0]) == 2 * MANY
     assert not (hidden(checkpoints[0]) / "quarantine").exists()
+    injected("process or thread that calls at the same time", MANY)
 
 
 def test_sixteen_processes_with_equal_results_store_them_once(
-    write_checkpoint: WriteCheckpoint, log: Path, settled: None
+    write_checkpoint: WriteCheckpoint,
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     paths = [
         write_checkpoint(f"run/checkpoints/{n}.safetensors", w=np.ones(2), other=n)
@@ -150,20 +161,28 @@ def test_sixteen_processes_with_equal_results_store_them_once(
     assert set(answers) == {np.ones(2).tobytes()}
     assert len(list(hidden(paths[0]).glob("data/*/*"))) == 1
     assert entries(paths[0]) == MANY
+    injected("process or thread that calls at the same time", MANY)
 
 
 def test_processes_that_mend_one_corrupt_entry_all_get_the_right_result(
-    checkpoint: Path, log: Path, settled: None
+    checkpoint: Path,
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     path = logged.artifact(Checkpoint(checkpoint), str(log)).path / "w" / "c.0.0"
     path.write_bytes(bytes(path.stat().st_size))
 
     answers = at_once(lambda _: logged(Checkpoint(checkpoint), str(log))["w"].tobytes())
     assert set(answers) == {SIX}
+    injected("process or thread that calls at the same time", MANY)
 
 
 def test_sixteen_threads_with_one_cold_key_run_the_function_once(
-    checkpoint: Path, log: Path, settled: None
+    checkpoint: Path,
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     gate = threading.Barrier(MANY, timeout=SECONDS)
 
@@ -174,10 +193,14 @@ def test_sixteen_threads_with_one_cold_key_run_the_function_once(
     with ThreadPoolExecutor(MANY) as pool:
         answers = list(pool.map(work, range(MANY)))
     assert log.read_bytes() == b"x" and set(answers) == {SIX}
+    injected("process or thread that calls at the same time", MANY)
 
 
 def test_sixteen_threads_with_sixteen_keys_each_get_their_own(
-    checkpoints: list[Path], log: Path, settled: None
+    checkpoints: list[Path],
+    log: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     gate = threading.Barrier(MANY, timeout=SECONDS)
 
@@ -189,6 +212,7 @@ def test_sixteen_threads_with_sixteen_keys_each_get_their_own(
     with ThreadPoolExecutor(MANY) as pool:
         assert list(pool.map(work, range(MANY))) == [2 * n + 1 for n in range(MANY)]
     assert log.read_bytes() == b"x" * MANY
+    injected("process or thread that calls at the same time", MANY)
 
 
 WORK = """
@@ -314,6 +338,7 @@ def test_a_child_forked_between_any_two_lines_of_another_thread_never_hangs(
     write_module: WriteModule,
     log: Path,
     settled: None,
+    injected: Injected,
 ) -> None:
     # What is imported on the way has been by now: to fork during an import is the fault of whoever does it.
     nested(Run(run_directory("warm"))[0], str(log))
@@ -326,6 +351,7 @@ def test_a_child_forked_between_any_two_lines_of_another_thread_never_hangs(
 
         forked = forked_along(lambda n: one(Run(path)[n], str(log)), first, step)
         assert statuses(forked) == [0] * len(forked) and len(forked) > 20
+        injected("child forked between any two lines of a call", len(forked))
         # Two keys: that of the thread and of all children, and that of the children.
         assert log.read_bytes() == b"xx"
 

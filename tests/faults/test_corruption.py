@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WriteCheckpoint, is_long, times
+from conftest import Injected, WriteCheckpoint, is_long, times
 
 from artifact_store import Checkpoint, analysis, checkpoints, descriptors, manifests
 from artifact_store.events import Event, Published, SetAside, listening
@@ -171,7 +171,9 @@ def places(path: Path) -> Iterator[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_no_changed_byte_of_a_manifest_or_of_data_goes_unnoticed_after_a_boot(
-    begun: Begun, name: str
+    begun: Begun,
+    name: str,
+    injected: Injected,
 ) -> None:
     site = begun(SMALL[name])
     changed = 0
@@ -183,11 +185,14 @@ def test_no_changed_byte_of_a_manifest_or_of_data_goes_unnoticed_after_a_boot(
             changed += 1
 
     assert changed > 3000
+    injected("byte of a small entry changed", changed)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_no_changed_byte_of_a_manifest_or_of_data_goes_unnoticed_within_a_boot(
-    begun: Begun, name: str
+    begun: Begun,
+    name: str,
+    injected: Injected,
 ) -> None:
     site = begun(SMALL[name])
     changed = 0
@@ -204,10 +209,13 @@ def test_no_changed_byte_of_a_manifest_or_of_data_goes_unnoticed_within_a_boot(
             changed += 1
 
     assert changed > times(700, 20000)
+    injected("byte of a small entry changed", changed)
 
 
 def test_no_changed_byte_of_a_record_makes_a_wrong_result_or_an_error(
-    begun: Begun, write_checkpoint: WriteCheckpoint
+    begun: Begun,
+    write_checkpoint: WriteCheckpoint,
+    injected: Injected,
 ) -> None:
     site = begun(several)
     # Equal in what is read, so that its entry is found by way of the records.
@@ -236,16 +244,20 @@ def test_no_changed_byte_of_a_record_makes_a_wrong_result_or_an_error(
             write(path, pristine)
             changed += 1
     assert changed > 1500
+    injected("byte of a record changed", changed)
 
 
 @pytest.mark.parametrize("name", BIG)
-def test_a_random_flip_in_a_large_array_is_found(begun: Begun, name: str) -> None:
+def test_a_random_flip_in_a_large_array_is_found(
+    begun: Begun, name: str, injected: Injected
+) -> None:
     site, chance = begun(BIG[name]), random.Random(name)
     (path,) = site.files("data/*/*/*/c.*")
     assert path.stat().st_size > (1 << 20) or name == "large_compressed"
     for number in range(times(100, 5000)):
         flip(path, chance.randrange(path.stat().st_size), 1 << chance.randrange(8))
         site.mended(reboot=number % 2 == 0)
+    injected("random bit of a large array flipped", times(100, 5000))
 
 
 def lengths(size: int) -> list[int]:
@@ -255,11 +267,14 @@ def lengths(size: int) -> list[int]:
 
 
 @pytest.mark.parametrize("name", [*SMALL, *BIG])
-def test_a_file_that_is_cut_short_or_longer_is_found(begun: Begun, name: str) -> None:
+def test_a_file_that_is_cut_short_or_longer_is_found(
+    begun: Begun, name: str, injected: Injected
+) -> None:
     site = begun((SMALL | BIG)[name])
     for path in site.guarded:
         content = path.read_bytes()
         chosen = lengths(len(content)) if name in SMALL else [0, 1, len(content) // 2]
+        injected("file cut short or longer", len(chosen) + 3)
         for length in chosen:
             write(path, content[:length])
             site.mended()
@@ -335,7 +350,11 @@ BECOMES = (
 @pytest.mark.parametrize("become", BECOMES, ids=lambda become: become.__name__)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_file_that_became_something_else_is_found(
-    begun: Begun, name: str, tmp_path: Path, become: Callable[[Path, Path], None]
+    begun: Begun,
+    name: str,
+    tmp_path: Path,
+    become: Callable[[Path, Path], None],
+    injected: Injected,
 ) -> None:
     site, other = begun(SMALL[name]), tmp_path / "elsewhere" / "other"
     other.parent.mkdir()
@@ -345,10 +364,15 @@ def test_a_file_that_became_something_else_is_found(
         site.mended()
         assert path.is_file() and not path.is_symlink()
         (other.parent / "moved").unlink(missing_ok=True)
+    injected(
+        "file became a folder, link, pipe, socket or another file", len(site.guarded)
+    )
 
 
 def test_files_swapped_between_entries_are_found(
-    begun: Begun, write_checkpoint: WriteCheckpoint
+    begun: Begun,
+    write_checkpoint: WriteCheckpoint,
+    injected: Injected,
 ) -> None:
     site = begun(several)
     w = np.ones((2, 3), np.float32)
@@ -366,27 +390,34 @@ def test_files_swapped_between_entries_are_found(
     for mine, its in pairs:
         mine.write_bytes(its.read_bytes())
     site.mended()
+    injected("files of two entries swapped", len(pairs) + 1)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_file_or_folder_that_is_gone_is_found_or_a_miss(
-    begun: Begun, name: str
+    begun: Begun,
+    name: str,
+    injected: Injected,
 ) -> None:
     site = begun(SMALL[name])
     for path in site.files("data/*/*/**/*"):
         path.unlink()
         site.mended()
+        injected("file or folder deleted", 1)
     for folder in sorted(site.root.glob(".store/data/*/*/*/")):
         shutil.rmtree(folder)
         site.mended()
+        injected("file or folder deleted", 1)
     for pattern in ("data/*/*", "data/*", "data"):
         (folder,) = site.root.glob(f".store/{pattern}")
         shutil.rmtree(folder)
         site.mended()
+        injected("file or folder deleted", 1)
     for pattern in ("entries/*/*/*", "entries/*/*", "entries/*", "entries", ""):
         (path,) = site.root.glob(f".store/{pattern}")
         path.unlink() if path.is_file() else shutil.rmtree(path)
         assert sum(isinstance(one, Published) for one in site.call()) == 1
+        injected("file or folder deleted", 1)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -402,7 +433,9 @@ def test_a_hard_link_is_the_file_itself(begun: Begun, name: str) -> None:
 
 @pytest.mark.parametrize("target", ["nowhere", "/etc", "../../..", "../.store"])
 def test_no_hit_depends_on_where_a_door_leads_and_a_miss_sets_it_right(
-    begun: Begun, target: str
+    begun: Begun,
+    target: str,
+    injected: Injected,
 ) -> None:
     site = begun(several)
     (door,) = site.root.glob("several/*")
@@ -413,6 +446,7 @@ def test_no_hit_depends_on_where_a_door_leads_and_a_miss_sets_it_right(
     site.guarded[0].unlink()
     site.call()
     assert os.readlink(door) == right and door.is_dir()
+    injected("door leads elsewhere or nowhere", 1)
 
 
 def test_a_record_that_became_something_else_costs_work_at_most(begun: Begun) -> None:

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from conftest import is_long, times
+from conftest import Injected, Took, is_long, times
 from harness import at, begun, death, dying_at, in_child, interposed, operations
 from scenarios import SCENARIOS, Scenario
 from sites import (
@@ -105,7 +106,11 @@ def recovers(site: Site, scenario: Scenario, log: Path) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_death_between_any_two_operations_costs_its_work_and_nothing_else(
-    tmp_path: Path, log: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    log: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    injected: Injected,
 ) -> None:
     scenario, deaths = SCENARIOS[name], 0
     # The short version takes every third point, beginning with another one in each scenario.
@@ -123,6 +128,7 @@ def test_death_between_any_two_operations_costs_its_work_and_nothing_else(
             break
     # As many as there were when this was written; less would mean that some are no longer seen.
     assert deaths >= 4
+    injected("killed between any two operations", deaths)
 
 
 def test_more_than_eight_hundred_points_are_seen(tmp_path: Path, log: Path) -> None:
@@ -143,7 +149,10 @@ def test_more_than_eight_hundred_points_are_seen(tmp_path: Path, log: Path) -> N
 
 @pytest.mark.parametrize("name", ["small", "large", "several", "nested"])
 def test_one_of_sixteen_writers_dies_and_the_others_have_the_result(
-    tmp_path: Path, log: Path, name: str
+    tmp_path: Path,
+    log: Path,
+    name: str,
+    injected: Injected,
 ) -> None:
     chosen = random.Random(name)
     for trial in range(times(3, 50)):
@@ -151,6 +160,7 @@ def test_one_of_sixteen_writers_dies_and_the_others_have_the_result(
         number = chosen.randrange(1, 60)
         statuses = _at_once(site, name, number)
         assert statuses[0] in (0, signal.SIGKILL) and statuses[1:] == [0] * 15
+        injected("one of 16 writers killed", int(statuses[0] == signal.SIGKILL))
         # Each body once, and those once more that ran for him who was killed.
         bodies = ran(log)
         assert all(bodies.count(one) <= 2 for one in bodies)
@@ -225,6 +235,8 @@ def holder(tmp_path: Path, log: Path) -> Iterator[tuple[Site, int]]:
 
 def test_the_lease_of_a_killed_holder_goes_to_the_next_at_once(
     holder: tuple[Site, int],
+    injected: Injected,
+    took: Took,
 ) -> None:
     site, child = holder
     results: list[Any] = []
@@ -232,7 +244,13 @@ def test_the_lease_of_a_killed_holder_goes_to_the_next_at_once(
     waiting.start()
     assert results == []
     os.kill(child, signal.SIGKILL)
+    killed = time.monotonic()
     os.waitpid(child, 0)
     waiting.join(30)
+    took(
+        "from the death of a holder to the result of who waited",
+        time.monotonic() - killed,
+    )
 
     assert results[0].tolist() == (W * 2).tolist()
+    injected("holder of a lease killed", 1)

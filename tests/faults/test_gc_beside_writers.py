@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from conftest import times
+from conftest import Injected, times
 from safetensors.numpy import save_file
 
 from artifact_store import Checkpoint, analysis, garbage
@@ -151,7 +151,9 @@ def written(root: Path, number: int, deadline: float) -> int:
 
 
 def test_nothing_that_was_published_is_lost_without_any_grace_period(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    injected: Injected,
 ) -> None:
     monkeypatch.setattr(garbage, "GRACE_SECONDS", 0.0)
     root, deadline = tmp_path / "artifacts", time.monotonic() + SECONDS
@@ -166,6 +168,7 @@ def test_nothing_that_was_published_is_lost_without_any_grace_period(
 
     assert min(published) > 0 and found > 0, (published, found)
     assert not (root / ".store/quarantine").exists()
+    injected("entry published beside a running gc", sum(published))
 
 
 @analysis
@@ -204,7 +207,9 @@ def called(run: Path, number: int, deadline: float) -> int:
 
 
 def test_every_call_returns_the_right_result_while_entries_are_evicted(
-    tmp_path: Path, settled: None
+    tmp_path: Path,
+    settled: None,
+    injected: Injected,
 ) -> None:
     run, deadline = tmp_path / "run", time.monotonic() + SECONDS
     (run / "checkpoints").mkdir(parents=True)
@@ -223,3 +228,4 @@ def test_every_call_returns_the_right_result_while_entries_are_evicted(
     assert min(published) > 0 and collections > 0, (published, collections)
     assert not (run / "artifacts/.store/quarantine").exists()
     assert main(["verify", str(run)]) == 0
+    injected("entry published beside a running eviction", sum(published))

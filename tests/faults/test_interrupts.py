@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import is_long
+from conftest import Injected, is_long
 from harness import descriptors, in_child, interposed, operations, raising_at
 from sites import ANALYSES, all_is_whole, large, new_site, watched
 
@@ -34,7 +34,7 @@ def log(
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("name", OF_WHICH_SOME)
 def test_what_interrupts_a_publication_leaves_nothing_and_frees_the_lease(
-    tmp_path: Path, error: type[BaseException], name: str
+    tmp_path: Path, error: type[BaseException], name: str, injected: Injected
 ) -> None:
     counted = new_site(tmp_path / "counted")
     total = len(operations(lambda: counted.call(name), counted.store))
@@ -49,6 +49,7 @@ def test_what_interrupts_a_publication_leaves_nothing_and_frees_the_lease(
         assert descriptors() <= before
         site.call(name)
         shutil.rmtree(site.root)
+        injected("Ctrl-C, exit or too little memory at an operation", 1)
 
 
 @analysis(ignore=("error",))

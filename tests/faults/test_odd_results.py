@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from conftest import Injected
 
 from artifact_store import Checkpoint, analysis
 from artifact_store.errors import BadArrayName, BadResult, DimsMismatch, UnstorableArray
@@ -110,7 +111,11 @@ def bits_of(value: Any) -> Any:
 @pytest.mark.parametrize("function", [odd, odd_in_zstd], ids=["raw", "zstd"])
 @pytest.mark.parametrize("what", ODD)
 def test_odd_results_are_the_same_bits_when_computed_and_when_stored(
-    checkpoint: Path, settled: None, function: Any, what: str
+    checkpoint: Path,
+    settled: None,
+    function: Any,
+    what: str,
+    injected: Injected,
 ) -> None:
     expected = bits_of(ODD[what]())
 
@@ -122,11 +127,14 @@ def test_odd_results_are_the_same_bits_when_computed_and_when_stored(
     if what != "a large axis of nothing":
         assert {name: bits_of(by_zarr[name][...]) for name in single} == single
         assert {name: bits_of(artifact[name][...]) for name in single} == single
+    injected("odd result kept bit by bit", 1)
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_stored_is_refused_with_advice_and_is_in_the_error(
-    checkpoint: Path, what: str
+    checkpoint: Path,
+    what: str,
+    injected: Injected,
 ) -> None:
     returned, error, advice = REFUSED[what]
 
@@ -137,6 +145,7 @@ def test_what_cannot_be_stored_is_refused_with_advice_and_is_in_the_error(
     assert repr(made.result) == repr(returned())
     assert "`result`" in made.__notes__[0]
     assert refused.find(Checkpoint(checkpoint), what) is None
+    injected("result that cannot be stored refused", 1)
 
 
 def test_an_array_whose_dimensions_were_declared_wrong_is_not_lost(

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import zarr
-from conftest import is_long, times
+from conftest import Injected, is_long, times
 from harness import in_child
 from sites import (
     ANALYSES,
@@ -161,43 +161,51 @@ def test_within_a_boot_what_shows_nothing_is_believed(site: Site, log: Path) -> 
 
 
 def test_every_lost_data_file_is_found_out_by_its_first_use_after_the_boot(
-    site: Site, log: Path
+    site: Site,
+    log: Path,
+    injected: Injected,
 ) -> None:
-    injected = 0
+    lost = 0
     for number, path in enumerate(site.data_files()):
         names = owner(site, path)
         for kind, loss in losses(number):
             lose(path, loss)
             show_nothing(site)
-            restart(site, injected := injected + 1)
+            restart(site, lost := lost + 1)
             causes = causes_after(site, names)
             assert len(causes) == 1 and str(path.parents[1]) in causes[0], (path, kind)
             assert set(ran(log)) == names
             assert path.exists()
-    assert injected >= times(30, 60)
+    assert lost >= times(30, 60)
     all_is_well(site)
+    injected("file lost its content in a power cut", lost)
 
 
-def test_every_lost_piece_of_metadata_is_found_out_too(site: Site, log: Path) -> None:
-    injected = 0
+def test_every_lost_piece_of_metadata_is_found_out_too(
+    site: Site, log: Path, injected: Injected
+) -> None:
+    lost = 0
     for number, path in enumerate(site.store.glob(".store/data/**/zarr.json")):
         for kind, loss in losses(number):
             names = owner(site, path)
             lose(path, loss)
-            restart(site, injected := injected + 1)
+            restart(site, lost := lost + 1)
             causes = causes_after(site, names)
             assert len(causes) == 1 and str(path) in causes[0], (path, kind)
             assert set(ran(log)) == names
-    assert injected >= times(50, 100)
+    assert lost >= times(50, 100)
     all_is_well(site)
+    injected("file lost its content in a power cut", lost)
 
 
-def test_every_lost_manifest_is_found_out(site: Site, log: Path) -> None:
-    injected = 0
+def test_every_lost_manifest_is_found_out(
+    site: Site, log: Path, injected: Injected
+) -> None:
+    lost = 0
     for number, path in enumerate(site.manifests()):
         for kind, loss in losses(number):
             lose(path, loss)
-            restart(site, injected := injected + 1)
+            restart(site, lost := lost + 1)
             causes = causes_after(site, {path.parts[-3]})
             if kind == "gone":
                 assert causes == []
@@ -205,13 +213,17 @@ def test_every_lost_manifest_is_found_out(site: Site, log: Path) -> None:
                 assert len(causes) == 1 and str(path) in causes[0], (path, kind)
             # What is found by its reads is as good, and so is what another one found before.
             assert set(ran(log)) <= {path.parts[-3]}
-    assert injected >= times(20, 40)
+    assert lost >= times(20, 40)
     all_is_well(site)
+    injected("file lost its content in a power cut", lost)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_a_folder_whose_renaming_was_lost_is_made_again(
-    site: Site, log: Path, depth: int
+    site: Site,
+    log: Path,
+    depth: int,
+    injected: Injected,
 ) -> None:
     for number, name in enumerate(ALL):
         array = next((site.store / name / "epoch_1").resolve().glob("*/zarr.json"))
@@ -221,6 +233,7 @@ def test_a_folder_whose_renaming_was_lost_is_made_again(
         assert len(causes_after(site)) == 1
         assert ran(log) == [name]
     all_is_well(site)
+    injected("renaming of a folder lost in a power cut", len(ALL))
 
 
 def test_data_whose_manifests_were_lost_are_found_right_and_taken_again(
@@ -249,7 +262,10 @@ def test_data_that_lost_their_manifest_and_their_content_are_written_anew(
 
 @pytest.mark.parametrize("kind", OF_ANY_SIZE)
 def test_lost_records_make_nothing_wrong_and_nothing_fail(
-    site: Site, log: Path, kind: str
+    site: Site,
+    log: Path,
+    kind: str,
+    injected: Injected,
 ) -> None:
     records = [
         path for path in site.store.glob(".store/records/**/*") if path.is_file()
@@ -268,6 +284,7 @@ def test_lost_records_make_nothing_wrong_and_nothing_fail(
     assert in_child(call) == 0
     all_is_well(site)
     assert len(records) >= 12
+    injected("record lost in a power cut", len(records))
 
 
 def test_a_line_that_was_cut_off_a_journal_spoils_no_other(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import is_long, times
+from conftest import Injected, is_long, times
 from harness import (
     ERRORS,
     descriptors,
@@ -82,7 +82,7 @@ def asked_for(name: str, site: Site) -> bool:
     return False
 
 
-def injected(names: list[str]) -> Iterator[tuple[int, int]]:
+def failures(names: list[str]) -> Iterator[tuple[int, int]]:
     """What goes wrong: the number of an operation, and what the system says.
 
     In the short version, that is one thing, and only of every third operation.
@@ -95,12 +95,14 @@ def injected(names: list[str]) -> Iterator[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", KEPT)
 def test_whatever_operation_fails_the_result_is_returned_and_nothing_is_half_there(
-    tmp_path: Path, name: str
+    tmp_path: Path,
+    name: str,
+    injected: Injected,
 ) -> None:
     counted = new_site(tmp_path / "counted")
     names = operations(lambda: counted.call(name), counted.store)
     told = 0
-    for number, code in injected(names):
+    for number, code in failures(names):
         site = new_site(tmp_path / f"{number}-{code}")
         before = descriptors()
         with failing_at(number, code, site.store):
@@ -113,11 +115,18 @@ def test_whatever_operation_fails_the_result_is_returned_and_nothing_is_half_the
         shutil.rmtree(site.root)
     # Many failures concern only what is convenient, such as doors and notes; but not all do.
     assert len(names) >= 40 and told >= 5
+    injected(
+        "operation failed: ENOSPC, EDQUOT, EROFS, EACCES, EMFILE, ENFILE, EFBIG, EIO ...",
+        len(list(failures(names))),
+    )
 
 
 @pytest.mark.parametrize("name", OF_WHICH_SOME)
 def test_whatever_fails_while_it_is_read_an_entry_is_served_or_computed_and_stays(
-    tmp_path: Path, log: Path, name: str
+    tmp_path: Path,
+    log: Path,
+    name: str,
+    injected: Injected,
 ) -> None:
     site, counted = new_site(tmp_path / "run"), tmp_path / "counted"
     assert in_child(lambda: site.call(name)) == 0
@@ -129,7 +138,7 @@ def test_whatever_fails_while_it_is_read_an_entry_is_served_or_computed_and_stay
     assert in_child(count) == 0
     names = counted.read_text().split()
     manifests = [(one, one.stat().st_ino) for one in site.manifests()]
-    for number, code in injected(names):
+    for number, code in failures(names):
 
         def read(number: int = number, code: int = code) -> None:
             before = descriptors()
@@ -144,6 +153,10 @@ def test_whatever_fails_while_it_is_read_an_entry_is_served_or_computed_and_stay
         assert [(one, one.stat().st_ino) for one in site.manifests()] == manifests
     assert len(names) >= 2
     all_is_whole(site)
+    injected(
+        "operation failed: ENOSPC, EDQUOT, EROFS, EACCES, EMFILE, ENFILE, EFBIG, EIO ...",
+        len(list(failures(names))),
+    )
 
 
 def test_a_failure_to_store_is_an_error_that_has_the_result_where_an_artifact_is_asked_for(
@@ -167,13 +180,16 @@ def test_a_failure_to_store_is_an_error_that_has_the_result_where_an_artifact_is
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_where_nothing_can_be_written_every_result_is_returned(
-    tmp_path: Path, code: int
+    tmp_path: Path,
+    code: int,
+    injected: Injected,
 ) -> None:
     site = new_site(tmp_path / "run")
     with failing_always(("write", "mkdir", "rename", "symlink"), code, site.store):
         assert [called(name, site) for name in KEPT] == [True] * len(KEPT)
     site.call(*KEPT)
     all_is_whole(site)
+    injected("nothing can be written at all", len(KEPT))
 
 
 def test_blocks_that_fit_nowhere_are_named_and_leave_nothing(tmp_path: Path) -> None:
@@ -199,7 +215,10 @@ def in_limited_child(kind: int, limit: int, work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("limit", [0, 100, 1 << 10, 1 << 20, 4 << 20])
 def test_a_limit_on_the_size_of_files_costs_no_result(
-    tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    limit: int,
+    monkeypatch: pytest.MonkeyPatch,
+    injected: Injected,
 ) -> None:
     site = new_site(tmp_path / "run")
     # Nor could the bodies note that they ran.
@@ -213,11 +232,15 @@ def test_a_limit_on_the_size_of_files_costs_no_result(
     all_is_whole(site)
     site.call(*OF_WHICH_SOME)
     all_is_whole(site)
+    injected("limit on the size of files", len(OF_WHICH_SOME))
 
 
 @pytest.mark.parametrize("left", range(2, 8))
 def test_no_more_descriptors_cost_no_result(
-    tmp_path: Path, left: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    left: int,
+    monkeypatch: pytest.MonkeyPatch,
+    injected: Injected,
 ) -> None:
     site = new_site(tmp_path / "run")
     site.call("small")
@@ -241,6 +264,7 @@ def test_no_more_descriptors_cost_no_result(
     all_is_whole(site)
     site.call("packed")
     all_is_whole(site)
+    injected("too few descriptors", 1)
 
 
 def _all_that_are_left() -> list[int]:
@@ -271,6 +295,7 @@ def unwritable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def test_where_nobody_may_write_hits_are_served_and_misses_are_returned(
     unwritable: Site,
+    injected: Injected,
 ) -> None:
     def work() -> None:
         if os.geteuid() == 0:
@@ -288,3 +313,4 @@ def test_where_nobody_may_write_hits_are_served_and_misses_are_returned(
     assert in_child(work) == 0
     after = {one: one.lstat().st_mtime_ns for one in unwritable.root.rglob("*")}
     assert after == before
+    injected("read-only directory, another user", 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import is_long, times
+from conftest import Injected, is_long, times
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from targets import Target, targets
@@ -43,7 +43,9 @@ def every() -> Iterator[Mapping[str, Target]]:
 
 @pytest.mark.parametrize("name", NAMES if is_long() else ["every"])
 def test_no_input_that_coverage_leads_to_is_a_crash_a_hang_or_an_unnamed_error(
-    tmp_path: Path, name: str
+    tmp_path: Path,
+    name: str,
+    injected: Injected,
 ) -> None:
     limits = ["-timeout=20", f"-rss_limit_mb={MOST_MB}", "-max_len=8192"]
     chosen = [f"-runs={RUNS}", "-seed=5", "-print_final_stats=1", "-verbosity=0"]
@@ -63,6 +65,7 @@ def test_no_input_that_coverage_leads_to_is_a_crash_a_hang_or_an_unnamed_error(
     peak = re.search(r"peak_rss_mb: +(\d+)", said)
     assert done is not None and int(done[1]) >= RUNS
     assert peak is not None and int(peak[1]) < MOST_MB
+    injected("bad input, led by coverage", int(done[1]))
 
 
 def test_every_target_reads_its_valid_inputs(every: Mapping[str, Target]) -> None:
@@ -107,11 +110,11 @@ def replaced(tree: Any, at: tuple[Any, ...], part: Any) -> Any:
 
 @pytest.mark.parametrize("name", OF_JSON)
 def test_no_part_of_a_document_can_be_another_without_a_name_for_it(
-    every: Mapping[str, Target], name: str
+    every: Mapping[str, Target], name: str, injected: Injected
 ) -> None:
     target = every[name]
     document = msgspec.json.decode(target.seeds[0])
-    ways = list(places(document))
+    ways, tried = list(places(document)), list[int]()
 
     @settings(
         max_examples=times(40, 10_000),
@@ -130,8 +133,10 @@ def test_no_part_of_a_document_can_be_another_without_a_name_for_it(
                 continue  # The first change took away what the second one is about.
         encoded = b"{" if changed is ... else msgspec.json.encode(changed)
         target.run(encoded)
+        tried.append(1)
 
     check()
+    injected("bad input, parts of a document replaced", len(tried))
 
 
 # What once came up without a name, took all memory or did not end.
