@@ -40,6 +40,11 @@ def fault(kind: str, content: bytes) -> str:
     return ""
 
 
+def is_signed(content: bytes) -> bool:
+    """Whether a record says that it is signed, with whatever key."""
+    return content.startswith(_SIGNATURE, _REST)
+
+
 def is_whole(kind: str, content: bytes) -> bool:
     """Whether this is what `with_check` made here."""
     return not fault(kind, content)

@@ -324,7 +324,10 @@ def _of_torch(value: Any) -> _Encoder | None:
 
 def shown(value: object) -> str:
     """A value as people read it; never part of a key."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # of its author, or an integer that Python refuses to write out
+        return f"<{type_name(value)}>"
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -37,7 +37,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """A corrupt entry was moved out of the way, and is computed again."""
+    """An entry was found corrupt; it is moved out of the way where that can be done, and is computed again."""
 
     key: Key
     cause: str

@@ -28,7 +28,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.leases import is_leased, place_of
 from artifact_store.listing import Brief, briefs, use_of
-from artifact_store.pins import pins
+from artifact_store.pins import pinned
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
 
@@ -149,18 +149,19 @@ def evicted(store: Store, planned: Eviction) -> Eviction:
     Data stay that an entry names which was published meanwhile.
     """
     layout = Layout(store.location)
-    pinned = {one.key for one in pins(layout.root)}
-    free = [one for one in planned.evicted if not _is_wanted(one, pinned, layout)]
+    stays = pinned(layout.root)
+    free = [one for one in planned.evicted if not _is_wanted(one, stays, layout)]
     store.remove([key for one in free for key in one.keys])
     gone = [one for one in free if not os.path.lexists(layout.group(one.output))]
     staid = planned.freed - sum((one.weight for one in gone), Weight())
     return Eviction(tuple(gone), planned.left + staid, planned.kept)
 
 
-def _is_wanted(held: Held, pinned: Collection[Key], layout: Layout) -> bool:
+def _is_wanted(held: Held, stays: Collection[str], layout: Layout) -> bool:
     """Whether something speaks for data that did not when it was decided that they may go."""
     for key in held.keys:
-        if key in pinned or is_leased(layout.lock, place_of(key.digest.hex)):
+        digest = key.digest.hex
+        if digest in stays or is_leased(layout.lock, place_of(digest)):
             return True
         with contextlib.suppress(FileNotFoundError):
             if use_of(os.lstat(layout.manifest(key))) > held.used:
@@ -206,12 +207,12 @@ def _protect(found: dict[str, Held], newest: Iterable[str], layout: Layout) -> N
     for output in newest:
         if output in found:
             found[output].protected = "newest"
-    pinned = {one.key for one in pins(layout.root)}
+    stays = pinned(layout.root)
     for held in found.values():
         for key in held.keys:
             if is_leased(layout.lock, place_of(key.digest.hex)):
                 held.protected = "being computed"
-            if key in pinned:
+            if key.digest.hex in stays:
                 held.protected = "pinned"
                 break
 

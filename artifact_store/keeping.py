@@ -7,6 +7,7 @@ from typing import Any
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call
 from artifact_store.errors import (
+    ArtifactStoreError,
     CorruptArtifact,
     NotReadable,
     OnlyComputed,
@@ -75,7 +76,7 @@ def set_aside_if_there(call: Call, found: Entry, corrupt: CorruptArtifact) -> No
         set_aside(call, corrupt)
 
 
-def unreadable(call: Call, error: OSError, again: Publication) -> NotReadable:
+def unreadable(call: Call, error: Exception, again: Publication) -> NotReadable:
     """What to say of an entry that cannot be read now, with what was computed instead."""
     result = returned(again.arrays, again.single)
     return NotReadable(str(call), call.store.location, str(error), result, call.key)
@@ -91,7 +92,7 @@ def publish(call: Call, publication: Publication) -> Entry:
     """Keep a result; if that fails, the error carries the result."""
     try:
         made = call.store.publish(publication.key or call.key, publication)
-    except OSError as error:
+    except (ArtifactStoreError, OSError) as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(
             str(call), call.store.location, str(error), result, call.key

@@ -144,12 +144,10 @@ class Analysis(Generic[P, R]):
             except CorruptArtifact as corrupt:
                 # What only reading brings to light; or it was evicted since it was found.
                 set_aside_if_there(call, artifact.entry, corrupt)
-                return cast(R, self.materialize(call).numpy())
-            except OSError as error:
-                # Too many open files, or a disk that fails: none of that has to do with the result.
-                why = f"it cannot be read at this moment ({error})"
-                again = compute_aside(call, self._function, why)
-                raise unreadable(call, error, again) from error
+                artifact = self._served(call)
+            except OSError:
+                pass  # Too many open files, say: that may be over by now.
+            return cast(R, self._read(call, artifact))
         except StoreFailed as failure:
             if failure.key != call.key:
                 raise  # Of an artifact that the function asked for.
@@ -172,6 +170,16 @@ class Analysis(Generic[P, R]):
             return self.materialize(call)
         except KeepRefused as refused:
             return self._unkept(call, refused)
+
+    def _read(self, call: Call, artifact: Artifact) -> Any:
+        """Its arrays; where they cannot be read, the function runs for this once, and its result is in the error."""
+        try:
+            return artifact.numpy()
+        except (CorruptArtifact, OSError) as error:
+            # A disk that fails, or what is corrupt where nothing is to be written: what is stored stays.
+            why = f"it cannot be read at this moment ({error})"
+            again = compute_aside(call, self._function, why)
+            raise unreadable(call, error, again) from error
 
     def _unkept(self, call: Call, refused: KeepRefused) -> Artifact:
         if refused.key != call.key:

@@ -15,14 +15,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias, get_args
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from artifact_store.environment import variable
 from artifact_store.errors import BadSetting, StoreOff
 from artifact_store.manifests import moment
+from artifact_store.recent import Recent
 from artifact_store.stores.around import (
     ReadOnlyStore,
     RefreshingStore,
@@ -40,7 +40,8 @@ class Mode:
 
     def __init__(self, name: ModeName, since: str) -> None:
         self.name, self.since = name, since
-        self._seen: WeakKeyDictionary[Store, Store] = WeakKeyDictionary()
+        # As many as a process has open.
+        self._seen: Recent[Any, Store] = Recent(256)
 
     def over(self, store: Store | None) -> Store | None:
         """The store as a call may use it; `StoreOff` if it may not, whether there is one or none."""
@@ -48,8 +49,8 @@ class Mode:
             return _no_store(store) if self.name == "off" else None
         seen = self._seen.get(store)
         if seen is None:
-            # Of two threads that come at once, both get the one that was first.
-            seen = self._seen.setdefault(store, _WAYS[self.name](store, self.since))
+            seen = _WAYS[self.name](store, self.since)
+            self._seen.put(store, seen)
         return seen
 
 
@@ -83,8 +84,9 @@ def mode(name: ModeName) -> Iterator[None]:
     ----------
     name
         `rw`: what is missing is computed and kept, as without any mode. `ro`: nothing is written; what is missing is
-        computed and returned. `off`: functions just run, and need no store. `refresh`: what was kept before this
-        block counts as missing, once, and is replaced. `require`: what is missing raises `MissRefused`.
+        computed and returned. `off`: functions run, need no store, and return what could be stored. `refresh`: what
+        was kept before this block counts as missing, once, and is replaced. `require`: what is missing raises
+        `MissRefused`.
 
     Raises
     ------

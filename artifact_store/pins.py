@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+import re
+from typing import Final
 
 import msgspec
 
 from artifact_store.descriptors import read_file, refuse_links
 from artifact_store.digests import Digest, Hex
 from artifact_store.equivalence import user_name
-from artifact_store.errors import CorruptArtifact
+from artifact_store.errors import ArtifactStoreError
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.manifests import NOT_JSON, as_json
 from artifact_store.staging import staged, sync_upward
+
+# The name of a pin: the key of the entry that is to stay.
+_NAME: Final = re.compile(r"([0-9a-f]{64})[.]json")
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -55,16 +59,31 @@ def unpin(location: str, pinned: Pin) -> None:
         os.unlink(layout.pin(pinned.key))
 
 
+def pinned(location: str) -> frozenset[str]:
+    """The digest of every key that is pinned: that a pin is there says so, whatever has become of its content."""
+    return frozenset(_digests(Layout(location)))
+
+
 def pins(location: str) -> list[Pin]:
     """All that are stated, in the order of their making; of entries that are gone, too."""
-    return sorted(_pins(Layout(location)), key=lambda one: one.created)
+    layout = Layout(location)
+    found = [_read(layout, digest) for digest in _digests(layout)]
+    return sorted(found, key=lambda one: one.created)
 
 
-def _pins(layout: Layout) -> Iterator[Pin]:
+def _digests(layout: Layout) -> list[str]:
     refuse_links(layout.pins, layout.root)
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(layout.pins):
-            # What cannot be read pins nothing that anybody could name.
-            with contextlib.suppress(CorruptArtifact, *NOT_JSON):
-                content = read_file(f"{layout.pins}/{name}")
-                yield msgspec.json.decode(content, type=Pin)
+    try:
+        names = os.listdir(layout.pins)
+    except FileNotFoundError:
+        return []
+    return [found[1] for found in map(_NAME.fullmatch, names) if found]
+
+
+def _read(layout: Layout, digest: str) -> Pin:
+    with contextlib.suppress(ArtifactStoreError, OSError, *NOT_JSON):
+        content = read_file(f"{layout.pins}/{digest}.json")
+        stated = msgspec.json.decode(content, type=Pin)
+        if stated.digest == digest:
+            return stated
+    return Pin("?", digest, "?", "what was noted of it cannot be read", "?", "")

@@ -134,6 +134,9 @@ def _serve(do: Callable[[T], U], tasks: connection.Connection) -> None:
             task = tasks.recv()
         except EOFError:
             return
+        except Exception as error:  # of what makes its parts again
+            tasks.send(Ended(f"could not be told what to do ({error!r})"))
+            continue
         tasks.send(do(task))
 
 

@@ -25,6 +25,7 @@ from artifact_store.digests import digest_of
 from artifact_store.errors import (
     ArtifactStoreError,
     CorruptArtifact,
+    KeepRefused,
     NotKept,
     OnlyComputed,
 )
@@ -106,7 +107,8 @@ def rerun(store: Store, run: Run, keys: Sequence[Key], n_jobs: int) -> Iterator[
         else:
             inputs = {one.digest for one in manifest.provenance.inputs}
             known = {one: places[one] for one in inputs & places.keys()}
-            tasks.append(Task(manifest, run, known))
+            # Not the run that was digested, which has every checkpoint travel with it.
+            tasks.append(Task(manifest, Run(run.path, run.pattern), known))
     for task, found in in_fresh_processes(_rerun, tasks, _kind_of, n_jobs):
         if isinstance(found, Ended):
             why = f"the process that computed it {found.how}"
@@ -183,6 +185,9 @@ def _rerun(task: Task) -> Rerun:
             return _compared(manifest, then, analysis, call)
         except _Unable as unable:
             return replace(_named(manifest), state="skipped", why=str(unable))
+        except KeepRefused as refused:
+            why = f"it needs an artifact that is not stored: {refused.call}"
+            return replace(_named(manifest), state="skipped", why=why)
         except NotKept as fleeting:
             return _finding(manifest, "fails", fleeting.cause)
         except Exception as error:

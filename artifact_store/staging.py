@@ -142,7 +142,11 @@ def _made(staging: str) -> _Folder:
     # Not the pid: hosts that share the directory have equal ones.
     path = f"{staging}/{uuid.uuid4().hex}"
     os.mkdir(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        os.rmdir(path)
+        raise
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return _Folder(os.getpid(), staging, path, descriptor)

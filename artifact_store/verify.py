@@ -21,6 +21,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.lookup import read_manifest
 from artifact_store.manifests import Manifest
+from artifact_store.recent import Recent
 from artifact_store.stores.base import Store
 
 # Digesting leaves the interpreter's lock, and one thread keeps up with no fast disk.
@@ -42,7 +43,7 @@ class Check:
 def verify(store: Store, keys: Iterable[Key]) -> Iterator[Check]:
     """Check the manifest and every byte of data of each entry, in the order of `keys`."""
     pool = ThreadPoolExecutor(THREADS)
-    data: dict[tuple[str, tuple[StoredArray, ...]], Future[str]] = {}
+    data: Recent[tuple[str, tuple[StoredArray, ...]], Future[str]] = Recent(AHEAD)
     ahead: deque[tuple[Check, Future[str] | None]] = deque()
     try:
         for key in keys:
@@ -51,10 +52,12 @@ def verify(store: Store, keys: Iterable[Key]) -> Iterator[Check]:
                 ahead.append((found, None))
             else:
                 same = found.output, found.arrays
-                if same not in data:
+                problem = data.get(same)
+                if problem is None:
                     # Equal results share their data, which are read once.
-                    data[same] = pool.submit(_problem, store, found)
-                ahead.append((_unread(store, key, found), data[same]))
+                    problem = pool.submit(_problem, store, found)
+                    data.put(same, problem)
+                ahead.append((_unread(store, key, found), problem))
             if len(ahead) > AHEAD:
                 yield _finished(*ahead.popleft())
         while ahead:

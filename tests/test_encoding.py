@@ -250,5 +250,6 @@ def test_no_hash_seed_shows() -> None:
 def test_a_value_is_shown_in_one_line_of_bearable_length() -> None:
     assert shown("a") == "'a'"
     assert len(shown("a" * 1000)) == 120
+    assert shown(10**5000) == "<int>"
     assert type_name(1) == "int"
     assert type_name(np.float32(1)) == "numpy.float32"

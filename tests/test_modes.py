@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 import pytest
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
@@ -24,6 +26,7 @@ from artifact_store import (
     mode,
     modes,
 )
+from artifact_store.arrays import file_stats
 from artifact_store.errors import (
     BadDeclaration,
     BadSetting,
@@ -35,10 +38,14 @@ from artifact_store.errors import (
     StoreOff,
     Unstorable,
 )
+from artifact_store.layout import Layout
+from artifact_store.manifests import render_manifest, seal_of
+from artifact_store.stores.local import LocalStore
 
 MODES = ("rw", "ro", "off", "refresh", "require")
 
 LOG: list[str] = []
+W = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def log(name: str) -> None:
@@ -185,6 +192,60 @@ def test_in_ro_what_is_corrupt_is_computed_and_left_where_it_is(
         for _ in range(2):
             assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
     assert tree(checkpoint.parents[1]) == before
+
+
+@analysis(codec="zstd", ignore=("note",))
+def packed(checkpoint: Checkpoint, note: Any = log) -> Any:
+    note("packed")
+    return np.tile(checkpoint["w"], (100, 1))
+
+
+def damage_unseen(artifact: Artifact) -> None:
+    """Damage data whose seal goes on to say that nobody wrote to them, as a disk does: decoding brings it to light."""
+    data = artifact.path / "value/c.0.0"
+    data.write_bytes(bytes(data.stat().st_size))
+    manifest = artifact.entry.manifest
+    seal = seal_of(file_stats(artifact.path, manifest.arrays), manifest.seal.boot)
+    path = Layout(artifact.entry.home or str(artifact.path.parents[3])).manifest(
+        artifact.entry.key
+    )
+    Path(path).write_bytes(
+        render_manifest(msgspec.structs.replace(manifest, seal=seal))
+    )
+
+
+def test_in_ro_what_only_reading_shows_to_be_corrupt_is_computed_too(
+    checkpoint: Path, settled: None
+) -> None:
+    damage_unseen(packed.artifact(Checkpoint(checkpoint)))
+    before, right = tree(checkpoint.parents[1]), np.tile(W, (100, 1))
+
+    with mode("ro"), pytest.warns(NotStored, match="cannot be read there"):
+        assert (packed(Checkpoint(checkpoint)) == right).all()
+    assert tree(checkpoint.parents[1]) == before
+    # Where it can be set aside, it is kept anew.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (packed(Checkpoint(checkpoint)) == right).all()
+        assert (packed(Checkpoint(checkpoint)) == right).all()
+    assert LOG == ["packed"] * 3
+
+
+def test_in_ro_what_its_owner_evicts_before_it_is_read_is_computed(
+    checkpoint: Path, settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = packed.artifact(Checkpoint(checkpoint))
+    real = Artifact.numpy
+
+    def evicting(artifact: Artifact) -> Any:
+        monkeypatch.setattr(Artifact, "numpy", real)
+        LocalStore(store_of(checkpoint)).remove([entry.key])
+        return artifact.numpy()
+
+    monkeypatch.setattr(Artifact, "numpy", evicting)
+    with mode("ro"):
+        assert packed(Checkpoint(checkpoint)).shape == (200, 3)
+    assert LOG == ["packed"] * 2
 
 
 def test_in_ro_there_is_no_artifact_of_a_miss_and_nothing_is_computed_for_it(

@@ -43,6 +43,22 @@ def kind_of(task: str) -> str:
     return task.partition(" ")[2]
 
 
+class Unmade:
+    """What travels, and cannot be made again where it arrives."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("no number",)
+
+
+def test_a_task_that_cannot_arrive_is_told_and_the_others_are_done() -> None:
+    tasks: list[object] = [Unmade(), "print", Unmade()]
+    found = list(in_fresh_processes(str, tasks, lambda task: "one", 1))
+
+    assert found[1] == ("print", "print")
+    for _, ended in (found[0], found[2]):
+        assert isinstance(ended, Ended) and "no number" in ended.how
+
+
 def test_each_task_is_answered_and_kinds_share_no_process() -> None:
     found = answers("pid", *(f"pid {kind}" for kind in "ab"), "print b", n_jobs=2)
     pids = {found["pid"], found["pid a"], found["pid b"]}

@@ -11,6 +11,7 @@ import pytest
 from conftest import RunDirectory, WriteModule, times
 
 from artifact_store import AnalysisPipeline, Run
+from artifact_store.lookup import read_manifest
 from artifact_store.reruns import Rerun, rerun, sampled
 from artifact_store.stores.locate import store_at
 
@@ -88,6 +89,11 @@ def of_several(ones: list):
 @analysis
 def above(checkpoint: Checkpoint):
     return clock(checkpoint).sum() * 0
+
+
+@analysis
+def of_artifact(checkpoint: Checkpoint):
+    return pure.artifact(checkpoint).numpy()["w"] + 1
 
 
 @analysis
@@ -173,6 +179,37 @@ def test_a_difference_is_the_doing_of_the_analysis_that_makes_it(
 
     found = rerun_all(run)
     assert found["clock"].state == "differs" and found["above"].state == "same"
+
+
+def test_an_artifact_that_was_evicted_is_no_fault_of_who_asks_for_it(
+    planted: ModuleType, run: Run
+) -> None:
+    compute(planted, run, ["of_artifact"])
+    store = store_at(run.path)
+    store.remove(list(store.keys("pure")))
+
+    found = rerun_all(run)["of_artifact"]
+    assert found.state == "skipped" and "artifact that is not stored" in found.why
+
+
+def test_a_checkpoint_that_goes_meanwhile_is_no_fault_of_the_others(
+    planted: ModuleType, run_directory: RunDirectory
+) -> None:
+    run = Run(run_directory(epochs=(0, 1, 2, 3)))
+    compute(planted, run, ["pure"])
+    store = store_at(run.path)
+    first = run[0].label
+    keys = [
+        key
+        for key in store.keys()
+        if read_manifest(store, key).provenance.inputs[0].label != first
+    ]
+    states = []
+    for one in rerun(store, Run(run.path), keys, 1):
+        states.append(one.state)
+        run[0].path.unlink(missing_ok=True)
+
+    assert states == ["same"] * 3
 
 
 def test_what_cannot_be_computed_again_is_said_with_its_reason(

@@ -126,6 +126,31 @@ def test_an_edited_manifest_is_refused_though_data_match_their_digest(
     assert found.tolist() == [2, 2, 2]
 
 
+def test_who_has_no_key_takes_no_signature_away(
+    checkpoint: Path,
+    set_key: SetKey,
+    settled: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_key(SECRET)
+    doubled(Checkpoint(checkpoint))
+    monkeypatch.setattr("artifact_store.stores.local.boot_id", lambda: "another")
+    monkeypatch.setattr("artifact_store.manifests.boot_id", lambda: "another")
+    written = manifest_of(checkpoint).read_bytes()
+
+    # After a boot, what was read and found right is noted: by those only who can sign it.
+    for secret, is_noted in ((None, False), (SECRET, True)):
+        set_key(secret)
+        assert causes_of(checkpoint)[0] == []
+        assert (manifest_of(checkpoint).read_bytes() != written) == is_noted
+    set_key(None)
+    store = LocalStore(checkpoint.parents[1] / "artifacts")
+    (key,) = store.keys()
+    store.adopt(store.find(key), "label", "")  # type: ignore[arg-type]
+    set_key(SECRET)
+    assert causes_of(checkpoint)[0] == []
+
+
 def test_records_that_decide_are_believed_only_if_signed_and_in_their_place(
     checkpoint: Path, set_key: SetKey, settled: None
 ) -> None:

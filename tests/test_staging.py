@@ -36,6 +36,19 @@ def test_what_did_not_move_to_its_place_is_gone_afterwards(tmp_path: Path) -> No
     assert list((tmp_path / "staging").glob("*/*")) == []
 
 
+def test_a_folder_that_cannot_be_opened_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("artifact_store.staging.os.open", fail)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Too many"), staged(str(tmp_path / "staging")):  # fmt: skip
+            pass
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
 def test_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), staged(str(tmp_path)) as stage:
         Path(stage.name()).touch()

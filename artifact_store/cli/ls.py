@@ -31,11 +31,10 @@ from artifact_store.cli.printing import (
     table,
     text,
 )
-from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, number_of_entries
 from artifact_store.manifests import Manifest
-from artifact_store.pins import pins
+from artifact_store.pins import pinned
 from artifact_store.progress import bar
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -107,8 +106,7 @@ def ls(arguments: argparse.Namespace) -> int:
     elif found.entries > LINES:
         _print_sums(found)
     else:
-        pinned = {one.key for one in pins(store.location)}
-        _print_each(found.each, pinned)
+        _print_each(found.each, pinned(store.location))
     return 0
 
 
@@ -160,7 +158,7 @@ def _is_asked_for(arguments: argparse.Namespace, entry: Manifest | Brief) -> boo
     return goes_by(entry, arguments.analysis) and words in labels(entry)
 
 
-def _print_each(found: Iterable[Brief], pinned: Container[Key]) -> None:
+def _print_each(found: Iterable[Brief], stays: Container[str]) -> None:
     """A line for each entry, below what was called."""
     kinds: dict[tuple[str, str], list[Brief]] = {}
     for brief in found:
@@ -172,7 +170,7 @@ def _print_each(found: Iterable[Brief], pinned: Container[Key]) -> None:
             name = text(("  " + one.analysis + "@", "dim"), labels(one))
             made = age(one.provenance.created)
             key = text((one.key[:8], "cyan"))
-            if one.address in pinned:
+            if one.key in stays:
                 key.append("  pinned", "yellow")
             rows.add_row(name, size(one.nbytes), made, key)
         title = text((call, "bold"), "  ", arrays)

@@ -91,13 +91,13 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[tuple[Key, st
 
 
 def _print(store: Store, listed: list[Pin]) -> None:
-    there = set(store.keys())
+    there = {key.digest.hex for key in store.keys()}
     rows = table("", ">", "", "")
     for one in listed:
         name = text(
             (f"{one.analysis}@{one.label}", "bold"), (f"  {one.digest[:8]}", "cyan")
         )
-        gone = ("", "") if one.key in there else ("its entry is gone", "yellow")
+        gone = ("", "") if one.digest in there else ("its entry is gone", "yellow")
         rows.add_row(
             name, age(one.created), text((one.who, "dim")), text(gone, one.note)
         )

@@ -36,7 +36,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout, key_of_manifest
 from artifact_store.listing import briefs
 from artifact_store.offers import analysis_named, offered
-from artifact_store.pins import pins
+from artifact_store.pins import pinned
 from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
@@ -72,9 +72,9 @@ def rm(arguments: argparse.Namespace) -> int:
     store = store_at(arguments.run)
     keys, kept = _selected(arguments, store), 0
     if not arguments.pinned:
-        pinned = {one.key for one in pins(store.location)}
-        kept = len(pinned.intersection(keys))
-        keys = [key for key in keys if key not in pinned]
+        stays = pinned(store.location)
+        free = [key for key in keys if key.digest.hex not in stays]
+        keys, kept = free, len(keys) - len(free)
     rows = _table(store, keys)
     gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
     if arguments.json:

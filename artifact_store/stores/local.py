@@ -39,6 +39,7 @@ from artifact_store.arrays import (
     sync_group,
     write_group,
 )
+from artifact_store.checked import is_signed
 from artifact_store.descriptors import refuse_links, sync
 from artifact_store.digests import Digest
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
@@ -65,6 +66,7 @@ from artifact_store.manifests import (
     seal_of,
 )
 from artifact_store.reads import Found, Step
+from artifact_store.signing import signing_key
 from artifact_store.staging import (
     Stage,
     leads,
@@ -236,11 +238,19 @@ class LocalStore:
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
             # two lines is still undone: microseconds, and what is undone is whole.
-            if self._manifest_or_none(entry.key) == entry.manifest:
+            if self._manifest_or_none(
+                entry.key
+            ) == entry.manifest and not self._would_unsign(path):
                 stage.appear(render_manifest(sealed), path)
                 touched(entry.directory)
 
+    def _would_unsign(self, path: str) -> bool:
+        """Whether a record at `path` is signed, and this process has no key to sign another one with."""
+        return signing_key() is None and is_signed(read(path) or b"")
+
     def lease(self, key: Key) -> AbstractContextManager[None]:
+        # A key that is none would be found out when there is something to sign: after hours of work.
+        signing_key()
         self._note_whether_new()
         self._refuse_links(self._layout.lock)
         return leased(self._layout.lock, place_of(key.digest.hex))
@@ -418,10 +428,10 @@ class LocalStore:
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
         # Where we may not write, it is found again each time by what it reads.
         with contextlib.suppress(OSError), self._stage() as stage:
-            if not touched(entry.directory):
+            path = self._layout.manifest(entry.key)
+            if self._would_unsign(path) or not touched(entry.directory):
                 return
             self._records.keep_kin(entry.key, kinship)
-            path = self._layout.manifest(entry.key)
             stage.appear(render_manifest(entry.manifest), path)
             # As in `publish`; this one is not owed to anybody.
             if not touched(entry.directory):

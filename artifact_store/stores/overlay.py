@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from artifact_store.digests import Digest
-from artifact_store.errors import CorruptArtifact
+from artifact_store.errors import CorruptArtifact, LinkInStore, UnknownFormat
 from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
@@ -92,6 +92,10 @@ class OverlayStore(StoreAround):
                 entry = store.find(key)
             except CorruptArtifact as error:
                 corrupt = corrupt or error
+                continue
+            except (UnknownFormat, LinkInStore) as error:
+                # Of a shared store, that is for its owner to see to; here it can be computed.
+                log.warning("%s", error)
                 continue
             if entry is not None:
                 if corrupt is not None:

@@ -24,7 +24,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs
 from artifact_store.manifests import InputRecord
-from artifact_store.pins import pin, pins, unpin
+from artifact_store.pins import pin, pinned, pins, unpin
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.local import LocalStore
 
@@ -206,9 +206,35 @@ def test_pins_are_listed_and_taken_back(store: LocalStore) -> None:
     assert pins(store.location) == [first]
     (Path(Layout(store.location).pins) / "junk.json").write_text("{}")
     assert pins(store.location) == [first]
+    assert pinned(store.location) == {first.digest}
     unpin(store.location, first)
     unpin(store.location, first)
     assert pins(store.location) == []
+
+
+def test_no_damage_to_a_pin_lets_its_entry_go(store: LocalStore) -> None:
+    published(store, "a")
+    stated = pin(store.location, key("a"), "label")
+    path = Path(Layout(store.location).pin(key("a")))
+    content = path.read_bytes()
+
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])  # fmt: skip
+        assert pinned(store.location) == {stated.digest}
+        (found,) = pins(store.location)
+        assert found.digest == stated.digest
+    for odd in (
+        b"",
+        b"{}",
+        b"\xff",
+        content.replace(stated.digest.encode(), b"0" * 64),
+    ):
+        path.write_bytes(odd)
+        assert pinned(store.location) == {stated.digest}
+        (found,) = pins(store.location)
+        assert "cannot be read" in found.note
+    unpin(store.location, found)
+    assert pinned(store.location) == frozenset()
 
 
 @pytest.mark.parametrize(

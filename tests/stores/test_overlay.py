@@ -25,9 +25,12 @@ from artifact_store.cli import main
 from artifact_store.errors import (
     BadSetting,
     CorruptArtifact,
+    LinkInStore,
     MissRefused,
     PipelineFailed,
+    UnknownFormat,
 )
+from artifact_store.keys import Key
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.locate import chosen_store, named_store
 from artifact_store.stores.overlay import OverlayStore
@@ -266,6 +269,29 @@ def test_one_sound_entry_is_enough(
     for find in (both.find, both.look):
         with pytest.raises(CorruptArtifact, match="mine"):
             find(key())
+
+
+@pytest.mark.parametrize("error", [UnknownFormat("a", 9), LinkInStore("a", "b")])
+def test_a_shared_store_that_cannot_be_understood_costs_its_hits_alone(
+    checkpoint: Path,
+    shared: Path,
+    mine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    real = LocalStore.look
+
+    def look(store: LocalStore, key: Key) -> Any:
+        if store.location == str(shared):
+            raise error
+        return real(store, key)
+
+    monkeypatch.setattr(LocalStore, "look", look)
+    for _ in range(2):
+        assert halved(Checkpoint(checkpoint))["w"].sum() == 7.5
+    assert CALLS == ["halved"]
+    assert str(error) in caplog.text
 
 
 def test_what_is_made_of_a_shared_artifact_is_never_kept_beside_it(
