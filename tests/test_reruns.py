@@ -198,16 +198,16 @@ def test_a_checkpoint_that_goes_meanwhile_is_no_fault_of_the_others(
     run = Run(run_directory(epochs=(0, 1, 2, 3)))
     compute(planted, run, ["pure"])
     store = store_at(run.path)
-    first = run[0].label
+    gone = run[0]
     keys = [
         key
         for key in store.keys()
-        if read_manifest(store, key).provenance.inputs[0].label != first
+        if read_manifest(store, key).provenance.inputs[0].label != gone.label
     ]
     states = []
     for one in rerun(store, Run(run.path), keys, 1):
         states.append(one.state)
-        run[0].path.unlink(missing_ok=True)
+        gone.path.unlink(missing_ok=True)
 
     assert states == ["same"] * 3
 
