@@ -158,7 +158,8 @@ def write(path: Path, content: bytes) -> None:
 
 def flip(path: Path, where: int, mask: int) -> None:
     content = bytearray(path.read_bytes())
-    content[where] ^= mask
+    # One that was made anew may be a digit shorter, as it says how long that took.
+    content[where % len(content)] ^= mask
     write(path, bytes(content))
 
 

@@ -75,6 +75,8 @@ def test_what_a_function_raises_is_passed_on_and_the_next_call_may_compute(
 def test_control_c_in_a_large_write_waits_for_it_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A shell has what it starts in the background ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     site, main = new_site(tmp_path / "run"), threading.get_ident()
     writes, goes_on, beside = threading.Event(), threading.Event(), list[str]()
     wait = futures.wait
@@ -102,6 +104,7 @@ def test_control_c_in_a_large_write_waits_for_it_and_leaves_nothing(
     monkeypatch.setattr(futures, "wait", noted)
     with interposed(site.store, act), pytest.raises(KeyboardInterrupt):
         large(site.checkpoint())
+    signal.signal(signal.SIGINT, before)
     assert goes_on.is_set() and beside == []
     assert list(site.store.glob(".store/staging/*/*")) == []
     site.call("large")
