@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any
+from weakref import ref
 
 import msgspec
 
@@ -42,11 +43,13 @@ from artifact_store.inputs import (
     place_of_stranger,
 )
 from artifact_store.keys import Key, key_told
+from artifact_store.leases import let_go
+from artifact_store.modes import as_there, modes_of
 from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
 from artifact_store.results import arrays_of, drained, returned
-from artifact_store.signatures import Signature
+from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Publication
 
 # The keys that the code running now is computing: a function may call itself with other ignored arguments.
@@ -55,8 +58,8 @@ _computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozen
 # The function that is computed now.
 _running: ContextVar[Any] = ContextVar("_running", default=None)
 
-# Who notes in any thread.
-_open: set[Recorder] = set()
+# By their `id`, who notes in any thread; what an interrupt left here goes with its frames.
+_open: dict[int, ref[Recorder]] = {}
 
 # Who notes what the code running now reads.
 _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
@@ -65,15 +68,29 @@ _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
 @contextmanager
 def computing(call: Call) -> Iterator[None]:
     """Hold the lease of `call`; a call inside itself has it already."""
-    if call.key in _computing.get():
+    outside = _computing.get()
+    if call.key in outside:
         yield
         return
-    with _leased(call):
-        token = _computing.set(_computing.get() | {call.key})
-        try:
+    if outside:
+        with _leased(call), _within(call.key):
             yield
-        finally:
-            _computing.reset(token)
+        return
+    try:
+        with _leased(call), _within(call.key):
+            yield
+    finally:
+        # Wherever an interrupt came, and if it was between two lines of ours.
+        let_go()
+
+
+@contextmanager
+def _within(key: Key) -> Iterator[None]:
+    token = _computing.set(_computing.get() | {key})
+    try:
+        yield
+    finally:
+        _computing.reset(token)
 
 
 def _leased(call: Call) -> AbstractContextManager[None]:
@@ -100,11 +117,12 @@ def compute_aside(call: Call, function: Callable[..., Any], why: str) -> Publica
 @contextmanager
 def _recording(recorder: Recorder, function: Any) -> Iterator[None]:
     tokens = _recorder.set(recorder), _running.set(function)
-    _open.add(recorder)
+    number = id(recorder)
+    _open[number] = ref(recorder, lambda _: _open.pop(number, None))
     try:
         yield
     finally:
-        _open.discard(recorder)
+        _open.pop(number, None)
         _recorder.reset(tokens[0])
         _running.reset(tokens[1])
 
@@ -117,10 +135,16 @@ def _is_defined_in(function: Any, analysis: Any) -> bool:
 
 def compute(call: Call, function: Callable[..., Any]) -> Publication:
     """What `function` returns for the arguments of `call`, and all that is to be kept with it."""
+    # In a context of its own, so that an interrupt, wherever it comes, leaves nothing set of who notes and watches.
+    return copy_context().run(_computed, call, function)
+
+
+def _computed(call: Call, function: Callable[..., Any]) -> Publication:
     started = time.perf_counter()
     recorder = Recorder(
         call.closure.calls, is_strict=is_strict(call.declaration.strict)
     )
+    recorder.modes = modes_of([call.declaration.mode])
     if call.closure.remembers:
         recorder.untold = "it may remember results of other analyses from before"
     inputs = anonymous(call.arguments.inputs, recorder)
@@ -248,20 +272,34 @@ def recorder_of(analysis: Any, call: Call) -> Recorder | None:
     """Who notes what `call` gives, if a computation makes it: it may do so in a thread."""
     if not _open:
         return None
-    recorder = _recorder.get()
+    recorder = _recorder.get() or _recorder_told(call.arguments)
     if recorder is not None:
         return recorder
-    for value in call.arguments.passed.values():
+    for known in list(_open.values()):
+        one = known()
+        # A thread that a computation started tells nobody for whom it makes a call.
+        if one is not None and one.number_of(analysis) is not None:
+            one.untold = f"{analysis.__name__} was called in a thread, perhaps by it"
+    return None
+
+
+def _recorder_told(arguments: Arguments) -> Recorder | None:
+    """Who notes, as the inputs that a computation was given tell in any thread."""
+    for value in arguments.passed.values():
         if type(value) not in PLAIN:
             for one in inputs_in(value):
                 recorder = getattr(one, "recorder", None)
                 if isinstance(recorder, Recorder):
                     return recorder
-    for one in list(_open):
-        # A thread that a computation started tells nobody for whom it makes a call.
-        if one.number_of(analysis) is not None:
-            one.untold = f"{analysis.__name__} was called in a thread, perhaps by it"
     return None
+
+
+def as_computed(arguments: Arguments) -> AbstractContextManager[None]:
+    """Have a thread that a computation started call in the mode of that computation, as its inputs tell."""
+    if not _open or _recorder.get() is not None:
+        return nullcontext()
+    recorder = _recorder_told(arguments)
+    return nullcontext() if recorder is None else as_there(recorder.modes)
 
 
 @contextmanager

@@ -223,6 +223,9 @@ class _Map:
     can say no), and a process may have 1024: too few for the artifacts of a run.
     """
 
+    # Until there is one.
+    _address: int | None = _MAP_FAILED
+
     def __init__(self, descriptor: int, shape: tuple[int, ...], dtype: str) -> None:
         self._length = math.prod(shape) * np.dtype(dtype).itemsize
         self._address = _mmap(

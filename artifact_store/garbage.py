@@ -27,7 +27,7 @@ from artifact_store.reads import Found
 from artifact_store.staging import (
     UNLOCKED_SECONDS,
     Stage,
-    staged,
+    removing,
     storage_time_ns,
     take,
 )
@@ -177,6 +177,8 @@ def _doors(
 ) -> Iterator[Garbage]:
     """The doors to data that no manifest names and that are not there any more, or are about to go."""
     for folder in _scanned(layout.root, layout):
+        if folder.is_symlink():
+            continue  # It is somebody's, and none of ours.
         number = 0
         for number, door in enumerate(_scanned(folder.path, layout), 1):
             with contextlib.suppress(FileNotFoundError):
@@ -211,7 +213,7 @@ def removed(
     """Remove what is found unneeded and still is; what was removed."""
     layout, gone = Layout(store.location), []
     for one in found:
-        with staged(layout.staging) as stage:
+        with removing(layout.staging) as stage:
             gone += [one] if _remove(one, stage) else []
         advance(1, one.kind)
     return gone
@@ -264,7 +266,9 @@ def _held(stage: str) -> Iterator[None]:
 
 def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:
     """What is in a folder of a store, of which there may be none."""
-    refuse_links(folder, layout.root)
+    # That the store as a whole lies elsewhere is its owner's choice.
+    if folder != layout.root:
+        refuse_links(folder, layout.root)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         with os.scandir(folder) as found:
             yield from found

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,17 +23,25 @@ from artifact_store.descriptors import GUARDED, open_made
 _FLOCK: Final = struct.Struct("hhqqi4x")
 
 
-# Of every lease that this process holds or waits for.
-_descriptors: set[int] = set()
+# By descriptor, every lease that this process holds or waits for, and the thread that does.
+_held: dict[int, tuple[str, int, int]] = {}
 
 
-def _let_go() -> None:
+def _share_none() -> None:
     """Have a forked child share no lease: it would hold it on where its parent, who computes, dies."""
-    while _descriptors:
-        os.close(_descriptors.pop())
+    while _held:
+        os.close(_held.popitem()[0])
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_share_none)
+
+
+def let_go() -> None:
+    """Let go what this thread still holds though it computes nothing: an interrupt came between two lines of ours."""
+    thread = threading.get_ident()
+    for descriptor, (_, _, holder) in list(_held.items()):
+        if holder == thread:
+            _close(descriptor)
 
 
 @contextlib.contextmanager
@@ -82,7 +91,7 @@ def _acquire_if_possible(path: str, place: int) -> int | None:
         # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
         # publishes then tells what is wrong with the place.
         return None
-    _descriptors.add(descriptor)
+    _held[descriptor] = path, place, threading.get_ident()
     try:
         _lock(descriptor, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, place)
     except OSError:
@@ -95,8 +104,8 @@ def _acquire_if_possible(path: str, place: int) -> int | None:
 
 
 def _close(descriptor: int) -> None:
-    _descriptors.discard(descriptor)
-    os.close(descriptor)
+    if _held.pop(descriptor, None) is not None:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, command: int, kind: int, place: int) -> None:

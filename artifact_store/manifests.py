@@ -156,8 +156,6 @@ def _printable(value: Any) -> Any:
     return value
 
 
-# A pure function of the bytes, which are read anew each time: hashing them again and decoding them would take longer.
-@lru_cache(maxsize=4096)
 def parse_manifest(content: bytes, path: str) -> Manifest:
     """The manifest in a file that `render_manifest` made.
 
@@ -168,6 +166,10 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     UnknownFormat
         A newer release wrote it.
     """
+    return (_remembered if len(content) <= _SMALL else _parsed)(content, path)
+
+
+def _parsed(content: bytes, path: str) -> Manifest:
     if problem := fault("manifest", content):
         raise CorruptArtifact(path, problem)
     try:
@@ -180,6 +182,12 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     if manifest.format != MANIFEST_FORMAT:
         raise UnknownFormat(path, manifest.format)
     return manifest
+
+
+# A pure function of the bytes, which are read anew each time: hashing them again and decoding them would take longer.
+# Larger ones would be held on to by the thousand, and are read seldom.
+_SMALL: Final = 1 << 14
+_remembered = lru_cache(maxsize=2048)(_parsed)
 
 
 class _Format(msgspec.Struct):

@@ -22,6 +22,7 @@ from artifact_store.calls import Call, home_of_arguments
 from artifact_store.closures.caches import forget_stale
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
 from artifact_store.computations import (
+    as_computed,
     compute,
     compute_aside,
     computing,
@@ -266,7 +267,8 @@ class Analysis(Generic[P, R]):
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         arguments = self._signature.bind(args, kwargs)
         declared, home = self.declaration, home_of_arguments(arguments)
-        store = chosen_store(declared.store, home, declared.mode)
+        with as_computed(arguments):
+            store = chosen_store(declared.store, home, declared.mode)
         if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
         whole, closures = self._whole()

@@ -48,7 +48,7 @@ def signing_key() -> bytes | None:
     if file:
         variable, secret = KEY_FILE_VARIABLE, _content_of(file)
     else:
-        variable, secret = KEY_VARIABLE, os.environ.get(KEY_VARIABLE, "").encode()
+        variable, secret = KEY_VARIABLE, os.fsencode(os.environ.get(KEY_VARIABLE, ""))
         if not secret:
             return None
     if len(secret.strip()) < _LEAST_BYTES:

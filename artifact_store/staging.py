@@ -48,13 +48,13 @@ _numbers = itertools.count()
 class Stage:
     """Room for what is being written; what has not moved to its place at the end is removed."""
 
-    def __init__(self, folder: str, root: str) -> None:
-        self._folder, self._root = folder, root
+    def __init__(self, prefix: str, root: str) -> None:
+        self._prefix, self._root = prefix, root
         self._pending: set[str] = set()
 
     def name(self) -> str:
         """A path that nobody else uses."""
-        path = f"{self._folder}/{next(_numbers)}"
+        path = f"{self._prefix}{next(_numbers)}"
         self._pending.add(path)
         return path
 
@@ -97,7 +97,7 @@ def staged(staging: str) -> Iterator[Stage]:
     root = _root_of(staging)
     refuse_links(staging, root)
     folder = _taken(staging)
-    stage = Stage(folder.path, root)
+    stage = Stage(f"{folder.path}/", root)
     try:
         yield stage
     finally:
@@ -105,6 +105,21 @@ def staged(staging: str) -> Iterator[Stage]:
         _free.append(folder)
         if len(_free) > _FOLDERS:
             _free.pop(0).leave()
+
+
+@contextlib.contextmanager
+def removing(staging: str) -> Iterator[Stage]:
+    """As `staged`, for what is only to go: also on a disk that is so full that it has no room for one more folder."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stage = stack.enter_context(staged(staging))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # To rename something takes no room. What is left here if we die is swept as any other is.
+            stage = Stage(f"{staging}/{uuid.uuid4().hex}", _root_of(staging))
+            stack.callback(stage.clear)
+        yield stage
 
 
 class _Folder(msgspec.Struct, frozen=True, eq=False):

@@ -14,8 +14,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from artifact_store.arrays import StoredArray, digest_group
 from artifact_store.descriptors import refuse_links
+from artifact_store.digests import digest_of
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
@@ -26,8 +29,10 @@ from artifact_store.stores.base import Store
 
 # Digesting leaves the interpreter's lock, and one thread keeps up with no fast disk.
 THREADS = 4
-# Entries whose manifest has been read while their data wait for a thread.
-AHEAD = 1000
+# Entries whose manifest has been read while their data wait for a thread; each array counts as one more.
+AHEAD = 2000
+# Of so many results it is known what was found, for entries that share them.
+RESULTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +48,38 @@ class Check:
 def verify(store: Store, keys: Iterable[Key]) -> Iterator[Check]:
     """Check the manifest and every byte of data of each entry, in the order of `keys`."""
     pool = ThreadPoolExecutor(THREADS)
-    data: Recent[tuple[str, tuple[StoredArray, ...]], Future[str]] = Recent(AHEAD)
-    ahead: deque[tuple[Check, Future[str] | None]] = deque()
+    known: Recent[str, Future[str]] = Recent(RESULTS)
+    ahead: deque[tuple[Check, Future[str] | None, int]] = deque()
+    waiting = 0
     try:
         for key in keys:
             found = _examined(store, key)
             if isinstance(found, Check):
-                ahead.append((found, None))
+                ahead.append((found, None, 1))
             else:
-                same = found.output, found.arrays
-                problem = data.get(same)
+                # Equal results share their data, which are read once.
+                same = _digest_of(found)
+                problem = known.get(same)
                 if problem is None:
-                    # Equal results share their data, which are read once.
-                    problem = pool.submit(_problem, store, found)
-                    data.put(same, problem)
-                ahead.append((_unread(store, key, found), problem))
-            if len(ahead) > AHEAD:
-                yield _finished(*ahead.popleft())
-        while ahead:
-            yield _finished(*ahead.popleft())
+                    problem = pool.submit(_problem, store, found.output, found.arrays)
+                    known.put(same, problem)
+                weight = 1 + len(found.arrays)
+                ahead.append((_unread(store, key, found), problem, weight))
+            waiting += ahead[-1][2]
+            while waiting > AHEAD:
+                check, problem, weight = ahead.popleft()
+                waiting -= weight
+                yield _finished(check, problem)
+        for check, problem, _ in ahead:
+            yield _finished(check, problem)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _digest_of(manifest: Manifest) -> str:
+    """Of what decides what is found of data: their name, and what the manifest says of them."""
+    stored = msgspec.json.encode(manifest.arrays)
+    return digest_of("data", manifest.output.encode(), stored).hex
 
 
 def _unread(store: Store, key: Key, manifest: Manifest) -> Check:
@@ -85,15 +101,15 @@ def _examined(store: Store, key: Key) -> Manifest | Check:
         return Check(key, path, problem=str(error))
 
 
-def _problem(store: Store, manifest: Manifest) -> str:
-    group = Layout(store.location).group(manifest.output)
+def _problem(store: Store, output: str, arrays: tuple[StoredArray, ...]) -> str:
+    group = Layout(store.location).group(output)
     try:
         refuse_links(os.path.dirname(group), store.location)
-        found = digest_group(group, manifest.arrays)
+        found = digest_group(group, arrays)
     except CorruptArtifact as error:
         return f"{error.path.removeprefix(group).lstrip('/') or 'it'} {error.problem}"
     except (ArtifactStoreError, OSError) as error:
         return str(error)
-    if found.hex != manifest.output:
+    if found.hex != output:
         return "holds other data than were published under its name"
     return ""

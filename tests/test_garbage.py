@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
 from artifact_store.staging import staged
 from artifact_store.stores.base import Store
+from artifact_store.stores.local import LocalStore
 
 
 @pytest.fixture
@@ -206,6 +208,49 @@ def test_what_is_looked_at_is_not_changed(store: Store) -> None:
     unneeded(store)
 
     assert everything(store) == before
+
+
+def test_on_a_full_disk_garbage_is_removed_all_the_same(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphaned(store)
+    garbage = unneeded(store)
+    # A folder of this process would do, and there is none yet in one that begins.
+    monkeypatch.setattr("artifact_store.staging._free", [])
+    real = os.mkdir
+
+    def mkdir(path: str, *given: int) -> None:
+        if path.startswith(layout.staging):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, *given)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    before = set(os.listdir(layout.staging))
+    assert removed(store, garbage) == garbage != []
+    assert unneeded(store) == []
+    assert set(os.listdir(layout.staging)) == before
+
+
+def test_a_link_of_somebody_beside_the_doors_is_left_alone(
+    store: Store, layout: Layout, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/door").symlink_to(f"../.store/data/00/{'0' * 64}")
+    for name, target in (("latest", "same"), ("elsewhere", tmp_path / "outside")):
+        (Path(layout.root) / name).symlink_to(target)
+
+    assert unneeded(store) == []
+
+
+def test_a_store_that_is_a_link_as_a_whole_is_collected_too(
+    store: Store, tmp_path: Path
+) -> None:
+    group = orphaned(store)
+    (tmp_path / "linked").symlink_to(store.location)
+    linked = LocalStore(tmp_path / "linked")
+
+    assert len(removed(linked, unneeded(linked))) > 0
+    assert not group.exists()
 
 
 def test_doors_go_with_their_data(store: Store, layout: Layout) -> None:

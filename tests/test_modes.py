@@ -175,6 +175,24 @@ def test_in_ro_hits_are_served_and_misses_computed_and_nothing_is_written(
     assert tree(checkpoint.parents[1]) == before
 
 
+@analysis
+def in_a_thread(checkpoint: Checkpoint) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(doubled, checkpoint).result()["w"].sum()
+
+
+def test_in_ro_a_thread_of_a_computation_writes_nothing_either(
+    checkpoint: Path,
+) -> None:
+    with mode("ro"):
+        assert in_a_thread(Checkpoint(checkpoint)) == 30
+    assert not store_of(checkpoint).exists()
+    assert in_a_thread(Checkpoint(checkpoint)) == 30
+    with mode("require"):
+        assert in_a_thread(Checkpoint(checkpoint)) == 30
+    assert LOG == ["doubled"] * 2
+
+
 def test_in_ro_no_store_is_made(checkpoint: Path) -> None:
     with mode("ro"):
         assert summed(Checkpoint(checkpoint)) == 30

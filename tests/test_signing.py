@@ -16,7 +16,7 @@ from artifact_store.checked import fault, with_check
 from artifact_store.errors import BadSetting
 from artifact_store.events import Event, SetAside, listening
 from artifact_store.lookup import key_of
-from artifact_store.manifests import parse_manifest, render_manifest
+from artifact_store.manifests import _remembered, render_manifest
 from artifact_store.signing import signing_key
 from artifact_store.stores.local import LocalStore, open_store
 
@@ -38,13 +38,13 @@ def set_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetKey]:
     def set_key(secret: str | None) -> None:
         monkeypatch.delenv("ARTIFACT_STORE_KEY_FILE", raising=False)
         monkeypatch.setenv("ARTIFACT_STORE_KEY", secret or "")
-        for memory in (signing_key, parse_manifest, open_store):
+        for memory in (signing_key, _remembered, open_store):
             memory.cache_clear()
 
     yield set_key
     monkeypatch.undo()
     signing_key.cache_clear()
-    parse_manifest.cache_clear()
+    _remembered.cache_clear()
     open_store.cache_clear()
 
 

@@ -219,7 +219,7 @@ def test_looking_writes_nothing(store: Store) -> None:
 def test_no_more_is_read_ahead_than_a_few_manifests(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("artifact_store.verify.AHEAD", 2)
+    monkeypatch.setattr("artifact_store.verify.AHEAD", 4)
     keys, taken = list(store.keys()), list[Key]()
 
     def noted() -> Iterator[Key]:

@@ -99,7 +99,10 @@ def _home_within(path: Path) -> Path | None:
 
 def group_at(path: Path) -> Path | None:
     """The zarr group that `path` is, or is a door of the same store to."""
-    found = path.resolve()
+    try:
+        found = path.resolve()
+    except RuntimeError:  # of links that go round in circles, until Python 3.13
+        return None
     inside = [parent.name for parent in found.parents[2:3]] == [HIDDEN]
     if not inside or not found.is_dir():
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import sys
@@ -9,13 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import pytest
-from conftest import Injected, is_long
+from conftest import Injected, is_long, times
 from harness import descriptors, in_child, interposed, operations, raising_at
 from sites import ANALYSES, all_is_whole, large, new_site, watched
 
+import artifact_store
 from artifact_store import Checkpoint, analysis
 from artifact_store.leases import is_leased, place_of
 from artifact_store.stores.local import LocalStore
@@ -50,6 +53,56 @@ def test_what_interrupts_a_publication_leaves_nothing_and_frees_the_lease(
         site.call(name)
         shutil.rmtree(site.root)
         injected("Ctrl-C, exit or too little memory at an operation", 1)
+
+
+# Where what is noted of this process or thread outlives a line: of these, every line; of all others, some.
+OURS: Final = f"{Path(artifact_store.__file__).parent}/"
+HOLDING: Final = tuple(f"{OURS}{name}.py" for name in ("leases", "computations"))
+
+
+def interrupted_at(
+    number: int, below: str | tuple[str, ...], work: Callable[[], object]
+) -> bool:
+    """Do something, with Ctrl-C before line `number` of some files in this thread; whether it came to that."""
+    lines = itertools.count(1)
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(below):
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+@pytest.mark.parametrize(
+    "below, step", [(OURS, times(37, 3)), (HOLDING, 1)], ids=["all", "holding"]
+)
+def test_control_c_between_any_two_lines_leaves_nothing_that_stands_in_the_way(
+    tmp_path: Path, injected: Injected, below: str | tuple[str, ...], step: int
+) -> None:
+    site, number = new_site(tmp_path / "run"), 1
+    site.call("small", "several")
+    key = ANALYSES["nested"].key(site.checkpoint())
+    # A shell has what it starts in the background ignore Ctrl-C; whoever waits in vain is ended.
+    signal.alarm(600)
+    while interrupted_at(number, below, lambda: site.call("nested")):
+        assert not is_leased(f"{site.store}/.store/lock", place_of(key.digest.hex))
+        site.call("nested", "small")
+        LocalStore(site.store).remove([key])
+        number += step
+        injected("Ctrl-C between two lines", 1)
+    signal.alarm(0)
+    assert number > 100
+    all_is_whole(site)
 
 
 @analysis(ignore=("error",))
