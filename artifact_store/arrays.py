@@ -12,6 +12,7 @@ read without zarr, which would take ten times as long and believe whatever they 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -370,9 +371,19 @@ def _pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryview]:
     if stored.codec == "zstd":
         source = _open_compressed(directory, stored, None)
         for row in range(0, stored.shape[0], stored.rows):
-            yield bytes_of(source[row : row + stored.rows])
+            yield bytes_of(_to_digest(source, slice(row, row + stored.rows)))
     elif stored.file:
         yield from _raw_pieces(directory, stored)
+
+
+def _to_digest(source: CompressedArray, rows: slice) -> AnyArray:
+    """Some rows, decoded; where memory does not suffice, that is one more way in which a file cannot be read."""
+    try:
+        return source[rows]
+    except MemoryError as error:
+        # Not `CorruptArtifact`, of which good data would be set aside.
+        code = errno.ENOMEM
+        raise OSError(code, os.strerror(code), source.path) from error
 
 
 def _raw_pieces(directory: str | Path, stored: StoredArray) -> Iterator[memoryview]:

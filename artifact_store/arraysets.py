@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -68,15 +68,28 @@ def normalize(arrays: Mapping[str, npt.ArrayLike], dims: Dims = UNDECLARED) -> A
 
 
 def _canonical(name: str, value: npt.ArrayLike) -> AnyArray:
+    refuse_masks(name, value)
+    array = np.asarray(value)
+    check_dtype(name, array.dtype)
+    # Swapping bytes and copying never touch bits: NaN payloads and -0.0 survive.
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<").str, order="C")
+
+
+def refuse_masks(name: str, value: object) -> None:
+    """Raise `UnstorableArray` of a masked array, and of a list that holds one: numpy would drop the mask."""
     if isinstance(value, np.ma.MaskedArray):
         advice = "Fill it, and return its mask as an array of its own."
         raise UnstorableArray(name, "a masked array", advice)
-    array = np.asarray(value)
-    if array.dtype.name not in DTYPES.values():
-        advice = _ADVICE.get(array.dtype.kind, "Cast it.")
-        raise UnstorableArray(name, f"of dtype {array.dtype}", advice)
-    # Swapping bytes and copying never touch bits: NaN payloads and -0.0 survive.
-    return np.asarray(array, dtype=array.dtype.newbyteorder("<").str, order="C")
+    if isinstance(value, list | tuple):
+        for one in value:
+            refuse_masks(name, one)
+
+
+def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
+    """Raise `UnstorableArray` unless arrays of this dtype are stored, in whatever order their bytes are."""
+    if dtype.name not in DTYPES.values():
+        advice = _ADVICE.get(dtype.kind, "Cast it.")
+        raise UnstorableArray(name, f"of dtype {dtype}", advice)
 
 
 _ADVICE: Final[Mapping[str, str]] = {

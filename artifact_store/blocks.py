@@ -9,20 +9,22 @@ like any other: it is digested, written and returned.
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.arraysets import bytes_of
+from artifact_store.arraysets import bytes_of, check_dtype
 from artifact_store.descriptors import map_array, write_all
 from artifact_store.errors import BlocksDiffer, NoRoomForBlocks
 from artifact_store.purity import unwatched
-from artifact_store.shards import AnyArray
+from artifact_store.shards import AnyArray, is_countable
 
 
 class Blocks(msgspec.Struct, frozen=True):
@@ -59,29 +61,48 @@ def gathered(
     Raises
     ------
     BlocksDiffer
-        The blocks are not what was said of the whole.
+        The blocks are not what was said of the whole, or no array is.
+    UnstorableArray
+        It is of a dtype that is not stored, or one of the blocks is.
     NoRoomForBlocks
         It does not fit on the disk.
     """
-    shape, dtype = tuple(made.shape), np.dtype(made.dtype).newbyteorder("<")
-    if not shape:
-        raise BlocksDiffer(name, shape, "An array without axes has no rows.")
+    # All that can be known is asked before the first block, for all of them may take hours.
+    shape, dtype = _declared(name, made)
     nbytes = math.prod(shape) * dtype.itemsize
     import tempfile  # for those who need it
 
-    with unwatched():
+    with unwatched(), _told(name, nbytes):
         folder = _folder_for(store) or tempfile.gettempdir()
+    told = partial(_told, name, nbytes, f" in {folder}")
+    with unwatched(), told():
         file = tempfile.TemporaryFile(dir=folder)
     with file:
-        with _told(name, nbytes, folder):
-            # Asked for before the first block, for all of them may take hours.
+        with told():
             os.posix_fallocate(file.fileno(), 0, max(1, nbytes))
         for piece in _pieces(name, made, shape, dtype, as_array):
-            with _told(name, nbytes, folder):
+            with told():
                 write_all(file.fileno(), piece)
         if not nbytes:
             return np.empty(shape, dtype)
-        return map_array(file.fileno(), shape, dtype.str)
+        with told():
+            return map_array(file.fileno(), shape, dtype.str)
+
+
+def _declared(name: str, made: Blocks) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and dtype of the whole, if an array can have them and be stored."""
+    try:
+        shape = tuple(operator.index(length) for length in made.shape)
+        dtype = np.dtype(made.dtype).newbyteorder("<")
+    except (TypeError, ValueError, SyntaxError) as error:
+        problem = f"Its shape, or dtype {made.dtype!r}, is none to numpy: {error}."
+        raise BlocksDiffer(name, made.shape, problem) from error
+    check_dtype(name, dtype)
+    if not shape:
+        raise BlocksDiffer(name, shape, "An array without axes has no rows.")
+    if min(shape) < 0 or not is_countable(shape, dtype.itemsize):
+        raise BlocksDiffer(name, shape, f"No array of {dtype} has that shape.")
+    return shape, dtype
 
 
 def _pieces(
@@ -116,10 +137,10 @@ def _folder_for(store: str | None) -> str | None:
 
 
 @contextmanager
-def _told(name: str, nbytes: int, folder: str) -> Iterator[None]:
+def _told(name: str, nbytes: int, place: str = "") -> Iterator[None]:
     """Say of what the system refuses what it was for."""
     try:
         yield
     except OSError as error:
-        cause = f"{error.strerror} in {folder}"
+        cause = f"{error.strerror}{place}"
         raise NoRoomForBlocks(name, nbytes, cause) from error

@@ -15,7 +15,6 @@ from weakref import ref
 
 import msgspec
 
-from artifact_store.arraysets import ArraySet
 from artifact_store.artifacts import Artifact
 from artifact_store.calls import Call, home_of_arguments, inputs_of, paths_of
 from artifact_store.causes import causes_of_miss
@@ -33,7 +32,6 @@ from artifact_store.errors import (
     OnlyComputed,
     ReadOnly,
     UndeclaredCall,
-    Unstorable,
 )
 from artifact_store.files import File
 from artifact_store.inputs import (
@@ -176,7 +174,7 @@ def _computed(call: Call, function: Callable[..., Any]) -> Publication:
             one.check_unchanged()
     if not call.is_as_made():
         recorder.fleeting = "it changed the arguments that it was given"
-    arrays, single = _arrays(call.declaration, result)
+    arrays, single = arrays_of(call.declaration.name, result, call.declaration.dims)
     if recorder.fleeting:
         made = returned(arrays, single)
         raise NotKept(str(call), recorder.fleeting, made, call.key)
@@ -219,17 +217,7 @@ def uncached(
     )
     folder = None if home is None else str(home)
     result = drained(name, function(*args, **kwargs), folder)
-    return returned(*_arrays(declaration, result))
-
-
-def _arrays(declaration: Declaration, result: Any) -> tuple[ArraySet, bool]:
-    """As `arrays_of`; what cannot be stored is in the error."""
-    try:
-        return arrays_of(declaration.name, result, declaration.dims)
-    except Unstorable as error:
-        error.result = result
-        error.add_note("What the function returned is this error's attribute `result`.")
-        raise
+    return returned(*arrays_of(name, result, declaration.dims))
 
 
 _KEEP = (

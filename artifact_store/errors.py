@@ -169,10 +169,10 @@ class DimLengthsDiffer(Unstorable, ValueError):
         )
 
 
-class BlocksDiffer(ArtifactStoreError, ValueError):
+class BlocksDiffer(Unstorable, ValueError):
     """The blocks of an array are not what was said of the whole."""
 
-    def __init__(self, array: str, shape: tuple[int, ...], problem: str) -> None:
+    def __init__(self, array: str, shape: object, problem: str) -> None:
         super().__init__(array, shape, problem)
         self.array, self.shape, self.problem = array, shape, problem
 

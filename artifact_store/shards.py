@@ -159,8 +159,7 @@ def _problem_of_record(stored: StoredArray) -> str | None:
         return f"dtype {dtype!r} is never stored"
     if len(stored.dims) != len(shape) or min(shape, default=0) < 0:
         return f"shape {shape} and dimensions {stored.dims} do not fit"
-    # Numpy, too, takes an empty axis for one element when it asks whether an array is too large.
-    if math.prod(length or 1 for length in shape) * stored.itemsize > MOST_BYTES:
+    if not is_countable(shape, stored.itemsize):
         return f"shape {shape} has more bytes than can be counted"
     sharded = shape != () and 0 not in shape
     if not (1 <= rows <= shape[0] if sharded else rows == 0):
@@ -174,6 +173,13 @@ def _problem_of_record(stored: StoredArray) -> str | None:
     if size != raw_size(shape, stored.itemsize, rows):
         return f"shape {shape} of {dtype} does not take {size} bytes"
     return None
+
+
+def is_countable(shape: tuple[int, ...], itemsize: int) -> bool:
+    """Whether numpy can describe an array of this shape, which has few enough axes and bytes."""
+    # Numpy, too, takes an empty axis for one element when it asks whether an array is too large.
+    elements = math.prod(length or 1 for length in shape)
+    return len(shape) <= MOST_AXES and elements * itemsize <= MOST_BYTES
 
 
 def _are_few(chunks: int, axis: int, rows: int) -> bool:

@@ -38,6 +38,7 @@ from artifact_store.arrays import (
     sync_group,
     write_group,
 )
+from artifact_store.compressed import CompressedArray
 from artifact_store.errors import (
     BadArrayName,
     BadDims,
@@ -366,6 +367,23 @@ def test_damaged_compressed_rows_are_refused_when_they_are_read(tmp_path: Path) 
     (group / "x/c.0").write_bytes(content)
 
     with pytest.raises(CorruptArtifact, match="cannot be decoded"):
+        open_array(group, stored)
+
+
+def test_memory_that_does_not_suffice_for_digesting_is_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: Any) -> Any:
+        raise MemoryError
+
+    group = tmp_path / "group"
+    (stored,) = write_group(group, normalize({"x": np.arange(99)}), codec="zstd")
+    monkeypatch.setattr(CompressedArray, "__getitem__", exhausted)
+
+    with pytest.raises(OSError, match="Cannot allocate memory: .*c.0"):
+        digest_group(group, (stored,))
+    # Whoever asks for the array itself has it too large, and hears that.
+    with pytest.raises(MemoryError):
         open_array(group, stored)
 
 

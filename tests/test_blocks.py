@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,17 @@ import torch
 from conftest import times
 
 from artifact_store import Blocks, Checkpoint, analysis
-from artifact_store.errors import BlocksDiffer, ImpureRead, NoRoomForBlocks
-from artifact_store.results import drained
+from artifact_store import blocks as blocks_module
+from artifact_store.errors import (
+    BadArrayName,
+    BadResult,
+    BlocksDiffer,
+    ImpureRead,
+    NoRoomForBlocks,
+    Unstorable,
+    UnstorableArray,
+)
+from artifact_store.results import arrays_of, drained
 
 MEGABYTE = 1 << 20
 
@@ -160,13 +171,102 @@ def test_odd_blocks_are_arrays_too(
     assert (found == whole).all()
 
 
+def never() -> Iterator[Any]:
+    raise AssertionError
+    yield
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, error, problem",
+    [
+        (5, "float64", BlocksDiffer, "shape 5.*not iterable"),
+        ((2.0,), "float64", BlocksDiffer, "cannot be interpreted as an integer"),
+        ((-2,), "float64", BlocksDiffer, r"No array of float64 has that shape"),
+        ((2, -2), "float64", BlocksDiffer, r"No array of float64 has that shape"),
+        ((1 << 62,), "float64", BlocksDiffer, r"No array of float64 has that shape"),
+        ((1 << 62, 0), "int64", BlocksDiffer, r"No array of int64 has that shape"),
+        ((0,) + (1,) * 64, "int8", BlocksDiffer, "No array of int8 has that shape"),
+        ((2,), "nope", BlocksDiffer, "'nope' not understood"),
+        ((2,), "f4,,", BlocksDiffer, "'f4,,', is none to numpy"),
+        ((2,), torch.float32, BlocksDiffer, "torch.float32"),
+        ((2,), object, UnstorableArray, "of dtype object"),
+        ((2,), np.longdouble, UnstorableArray, "Cast it to float64"),
+        ((2,), "U3", UnstorableArray, "numbers that stand for the words"),
+    ],
+    ids=str,
+)
+def test_what_no_array_can_be_is_refused_before_the_first_block(
+    tmp_path: Path, shape: Any, dtype: Any, error: type[Unstorable], problem: str
+) -> None:
+    result = {"x": Blocks(shape, dtype, never()), "dear": np.ones(2)}
+
+    with pytest.raises(error, match=problem) as caught:
+        drained("f", result, str(tmp_path))
+
+    assert caught.value.result is result
+
+
+def test_what_another_analysis_returned_in_a_block_is_in_its_error(
+    tmp_path: Path,
+) -> None:
+    def calling() -> Iterator[Any]:
+        yield arrays_of("other", "its own", {})
+
+    with pytest.raises(BadResult, match="^other returned a str") as caught:
+        drained("f", Blocks((2,), "float64", calling()), str(tmp_path))
+
+    assert caught.value.result == "its own"
+
+
+@pytest.mark.parametrize(
+    "name, error", [(5, BadResult), ("a/b", BadArrayName)], ids=str
+)
+def test_a_name_that_no_array_can_have_is_refused_before_the_first_block(
+    tmp_path: Path, name: Any, error: type[Unstorable]
+) -> None:
+    with pytest.raises(error):
+        drained("f", {name: Blocks((2,), "float64", never())}, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        np.ma.masked_array([1.0, 2.0], [True, False]),
+        [np.ma.masked_array([1.0, 2.0], [True, False])],
+    ],
+    ids=["masked", "list of masked"],
+)
+def test_the_mask_of_a_block_is_never_dropped(tmp_path: Path, block: Any) -> None:
+    with pytest.raises(UnstorableArray, match="a masked array.*Fill it"):
+        drained("f", Blocks((2,), "float64", [block]), str(tmp_path))
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EROFS, errno.ENOMEM])
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        (tempfile, "TemporaryFile"),
+        (tempfile, "gettempdir"),
+        (blocks_module, "write_all"),
+        (blocks_module, "map_array"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_whatever_the_system_refuses_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, code: int
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(module, name, refuse)
+
+    with pytest.raises(NoRoomForBlocks, match=os.strerror(code)):
+        drained("f", Blocks((2,), "float64", [np.ones(2)]), None)
+
+
 def test_an_array_for_which_there_is_no_room_is_refused_before_it_is_made(
     tmp_path: Path,
 ) -> None:
-    def never() -> Iterator[Any]:
-        raise AssertionError
-        yield
-
     with pytest.raises(NoRoomForBlocks, match=f" in {tmp_path}. Make room"):
         drained("f", Blocks((1 << 60,), "uint8", never()), str(tmp_path / "store"))
 

@@ -12,9 +12,16 @@ import torch
 import zarr
 from conftest import Injected
 
-from artifact_store import Checkpoint, analysis
-from artifact_store.errors import BadArrayName, BadResult, DimsMismatch, UnstorableArray
+from artifact_store import Blocks, Checkpoint, analysis
+from artifact_store.errors import (
+    BadArrayName,
+    BadResult,
+    BlocksDiffer,
+    DimsMismatch,
+    UnstorableArray,
+)
 
+GRADIENT = torch.ones(2, requires_grad=True)
 NAN_WITH_PAYLOAD = np.array([0x7FF0DEADBEEF0001, 0xFFF8000000000007], np.uint64)
 
 # By name, as functions find nothing that is defined in a test.
@@ -66,6 +73,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "long": (lambda: {"x" * 201: 1}, BadArrayName, "200 bytes"),
     "NUL": (lambda: {"a\0": 1}, BadArrayName, "NUL"),
     "number": (lambda: {1: 1}, BadResult, "with a string"),
+    "list with gradients": (lambda: [GRADIENT, GRADIENT], BadResult, "torch.stack"),
+    "sparse": (lambda: torch.eye(2).to_sparse(), UnstorableArray, "to_dense"),
+    "meta": (lambda: torch.ones(2, device="meta"), UnstorableArray, "a device"),
+    "dtype of blocks": (
+        lambda: {"x": Blocks((2,), "U3", []), "y": 1},
+        UnstorableArray,
+        "numbers that stand",
+    ),
+    "blocks that end": (
+        lambda: {"x": Blocks((2,), "f4", []), "y": 1},
+        BlocksDiffer,
+        "Give `Blocks` the shape",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ Every other exception goes up, and is a finding.
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,12 +18,14 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import safetensors
+from numcodecs import zstd
 from safetensors.numpy import save
 
 from artifact_store import Checkpoint, analysis, encoding, settings
 from artifact_store.arrays import describe_group, digest_group
 from artifact_store.artifacts import Artifact
 from artifact_store.checked import with_check
+from artifact_store.compressed import CompressedArray, _with_checksum
 from artifact_store.equivalence import as_good, blessings
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.layout import Layout
@@ -30,6 +33,7 @@ from artifact_store.listing import briefs
 from artifact_store.lookup import read_manifest
 from artifact_store.pins import pin, pins
 from artifact_store.safetensors_headers import read_header, read_index
+from artifact_store.shards import ZSTD_LEVEL, StoredArray
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.quarantine import quarantined, set_aside
 from artifact_store.traces import follow
@@ -66,7 +70,12 @@ def targets() -> Iterator[Mapping[str, Target]]:
     """Every target, with a store in memory to read from."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield {**_of_checkpoints(), **_of_a_store(Path(folder)), **_of_words()}
+        yield {
+            **_of_checkpoints(),
+            **_of_a_store(Path(folder)),
+            **_of_compressed(Path(folder)),
+            **_of_words(),
+        }
 
 
 def _of_checkpoints() -> dict[str, Target]:
@@ -231,6 +240,42 @@ def _config(layout: Layout, location: str) -> Target:
             os.unlink(layout.config)
 
     return Target(run, (b'max_bytes = "10 GB"\nmax_files = 1000\n',))
+
+
+def _of_compressed(folder: Path) -> dict[str, Target]:
+    """What a compressed array is read from: of one chunk the frame, of several all but the checksum of their index."""
+    path = folder / "compressed"
+    # Of two blocks, which come to 200 bytes.
+    values = np.repeat(np.arange(64, dtype=np.uint32), 1024)
+    frame, other = (zstd.compress(one, ZSTD_LEVEL) for one in (values, values + 1))
+
+    def read(content: bytes, chunks: int) -> Any:
+        path.write_bytes(content)
+        shape, rows = (chunks * len(values),), len(values)
+        size = len(content)
+        stored = StoredArray("x", "<u4", shape, ("a",), rows, "zstd", size)
+        return CompressedArray(str(path), stored, None)[:]
+
+    def read_chunk(content: bytes) -> None:
+        chunk = _with_checksum(content)
+        index = _with_checksum(struct.pack("<QQ", 0, len(chunk)))
+        with suppress(ArtifactStoreError):
+            found = read(chunk + index, 1)
+            # What is accepted is what zstd makes of it.
+            assert found.tobytes() == zstd.decompress(content)
+
+    def read_shard(content: bytes) -> None:
+        with suppress(ArtifactStoreError):
+            found = read(content[:-32] + _with_checksum(content[-32:]), 2)
+            assert found.tobytes() == values.tobytes() + (values + 1).tobytes()
+
+    chunks = [_with_checksum(one) for one in (frame, other)]
+    lengths = [len(one) for one in chunks]
+    index = struct.pack("<QQQQ", 0, lengths[0], *lengths)
+    return {
+        "chunk": Target(read_chunk, (frame,)),
+        "shard": Target(read_shard, (b"".join(chunks) + index,)),
+    }
 
 
 def _of_words() -> dict[str, Target]:

@@ -25,14 +25,16 @@ FUZZ = Path(__file__).with_name("fuzz.py")
 # Far more than the inputs, of kilobytes, declare; Python, numpy and libFuzzer take some 100 MB.
 MOST_MB = 400
 # In all, with those that have a part replaced, a million.
-RUNS = times(3000, 56_000)
+RUNS = times(3000, 49_500)
 
 NAMES = (
     *("file", "header", "index", "manifest", "group", "array", "steps", "blessings"),
     *("closures", "journal", "memo", "pin", "note", "config", "canonical", "amount"),
+    *("chunk", "shard"),
 )
-# Of which the valid input is one JSON object.
-OF_JSON = [name for name in NAMES if name not in ("file", "journal", "config", "canonical", "amount")]  # fmt: skip
+# Of all others, the valid input is one JSON object.
+_PLAIN = ("file", "journal", "config", "canonical", "amount", "chunk", "shard")
+OF_JSON = [name for name in NAMES if name not in _PLAIN]
 
 
 @pytest.fixture(scope="module")

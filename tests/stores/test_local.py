@@ -17,6 +17,7 @@ from contract import StoreContract, key, provenance, publication
 
 from artifact_store import arrays, staging
 from artifact_store.artifacts import Artifact
+from artifact_store.compressed import CompressedArray
 from artifact_store.digests import digest_of
 from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.files import Signature
@@ -601,6 +602,28 @@ def test_touched_data_that_cannot_be_read_are_no_bare_error(
 
     with pytest.raises(CorruptArtifact, match="cannot be read"):
         store.find(key())
+
+
+def test_data_for_which_memory_does_not_suffice_are_not_taken_for_damaged(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = publication(codec="zstd")
+    entry = store.publish(key(), made)
+    touch(data_of(entry))
+
+    def exhausted(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(CompressedArray, "__getitem__", exhausted)
+
+    with pytest.raises(CorruptArtifact, match="cannot be read .Cannot allocate memory"):
+        store.find(key())
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        store.publish(key("another"), made)
+    store.set_aside(key(), "damaged")
+
+    assert Path(entry.directory).is_dir() and manifest_of(store, key()).is_file()
+    assert quarantined(store) == []
 
 
 def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
