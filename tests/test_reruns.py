@@ -16,9 +16,9 @@ from artifact_store.reruns import Rerun, rerun, sampled
 from artifact_store.stores.locate import store_at
 
 PLANTED = """
-import decimal
 import os
 import random
+import sys
 import time
 from enum import Enum
 from pathlib import Path
@@ -53,8 +53,8 @@ def of_a_file(checkpoint: Checkpoint):
 
 @analysis
 def of_process(checkpoint: Checkpoint):
-    decimal.getcontext().prec += 1
-    return checkpoint["w"] + decimal.getcontext().prec
+    sys.setrecursionlimit(sys.getrecursionlimit() + 1)
+    return checkpoint["w"] + sys.getrecursionlimit()
 
 
 @analysis
