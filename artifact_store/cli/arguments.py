@@ -68,7 +68,10 @@ def add_analyses(parser: argparse.ArgumentParser) -> None:
 
 def split_names(text: str) -> list[str]:
     """Names with commas between them."""
-    return [name for name in text.split(",") if name]
+    names = [name for name in text.split(",") if name]
+    if not names:
+        raise argparse.ArgumentTypeError("no analysis is named")
+    return names
 
 
 def add_epochs(parser: argparse.ArgumentParser) -> None:

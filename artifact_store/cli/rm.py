@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +59,20 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add("--stale", action="store_true", help=stale)
     code = "only what was made by this code: the beginning of its closure, as `show` prints it"
-    add("--code", metavar="DIGEST", help=code)
+    add("--code", type=_code, metavar="DIGEST", help=code)
     older = "only what was used last so long ago: 30d, 12h, 8w"
     add("--older-than", type=age, metavar="AGE", help=older)
     add("--pinned", action="store_true", help="what is pinned, too")
     add("--yes", action="store_true", help="do remove them")
+
+
+def _code(text: str) -> str:
+    # None at all would mean all code, which is what a variable that is not set would say.
+    if re.fullmatch("[0-9a-f]{4,64}", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no beginning of a closure: give 4 or more of its hex digits"
+    )
 
 
 def rm(arguments: argparse.Namespace) -> int:
@@ -129,15 +139,16 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
 
 
 def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
-    if arguments.code:
-        code: str = arguments.code
-        return [lambda one: one.provenance.closure.startswith(code)]
-    if not arguments.stale:
-        return []
-    now, contents = _today(arguments, store)
-    return [
-        lambda one: one.analysis in now and is_stale(one, *now[one.analysis], contents)
-    ]
+    tests: list[Test] = []
+    if arguments.code is not None:
+        tests.append(lambda one: one.provenance.closure.startswith(arguments.code))
+    if arguments.stale:
+        now, contents = _today(arguments, store)
+        tests.append(
+            lambda one: one.analysis in now
+            and is_stale(one, *now[one.analysis], contents)
+        )
+    return tests
 
 
 def _today(

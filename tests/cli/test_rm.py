@@ -86,6 +86,39 @@ def test_what_was_made_by_some_code_or_used_long_ago_is_selected(shell: Shell) -
     assert shell("rm", "run", "--all", "--older-than=soon")[0] == 2
 
 
+@pytest.mark.parametrize("code", ["", "abc", "no-hex", "0" * 65])
+def test_what_is_no_beginning_of_a_digest_selects_nothing(
+    shell: Shell, code: str
+) -> None:
+    shell.computed("mean")
+
+    status, _, err = shell("rm", "run", "--all", "--code", code, "--yes")
+    assert status == 2 and "4 or more of its hex digits" in err
+    assert len(shell.json("ls", "run")) == 3
+
+
+def test_code_and_staleness_must_hold_together(shell: Shell) -> None:
+    shell.computed("mean")
+    (old,) = {one["provenance"]["closure"] for one in shell.json("ls", "run")}
+    asked = ("rm", "run", "--analysis=probe:mean", "--stale", "--code", old[:4])
+
+    assert shell.json(*asked)["keys"] == []
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+    assert len(shell.json(*asked)["keys"]) == 3
+    shell.edit("values / 2", "values / 4")
+    assert len(shell.json(*asked[:-2])["keys"]) == 6
+    assert len(shell.json(*asked)["keys"]) == 3
+
+
+def test_an_empty_name_of_an_analysis_is_a_slip(shell: Shell) -> None:
+    shell.computed("mean")
+
+    status, _, err = shell("rm", "run", "--all", "--analysis", "", "--yes")
+    assert status == 2 and "no analysis is named" in err
+    assert len(shell.json("ls", "run")) == 3
+
+
 def test_an_analysis_that_has_no_entries_is_a_slip(shell: Shell) -> None:
     shell.computed("mean")
 
