@@ -93,6 +93,8 @@ def _stretches(text: str) -> Epochs:
                 f"{part!r} is neither an epoch nor a range such as 0-1000"
             )
         end = int(first) if not dash else int(last) if last else None
+        if end is not None and end < int(first):
+            raise argparse.ArgumentTypeError(f"{part!r} ends before it begins")
         found.append((int(first), end))
     return tuple(found)
 
