@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, get_args
 
-from artifact_store.capabilities import Finding, mount_of, stamps_of, tried
+from artifact_store.capabilities import Finding, ahead_in, mount_of, tried
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import count, near, out, print_json, size, table, text
 from artifact_store.closures.audit import AUDIT_VARIABLE
@@ -101,7 +101,7 @@ def _tried(folder: str) -> list[Finding]:
 
 def _clock(folder: str) -> Finding:
     try:
-        ahead = stamps_of(folder).ahead
+        ahead = ahead_in(folder)
     except OSError:
         unknown = "nothing can be written, so it is not known"
         return Finding("clock", True, unknown, "", False)
@@ -222,9 +222,8 @@ def _print(
         trials.add_row(f"  {one.name}", works, near(found))
     chosen = table("", "", "", indent=2)
     for setting in settings:
-        problem = (near(setting.problem), "red")
-        source = text(
-            (near(setting.source), "dim"), " " * bool(setting.problem), problem
-        )
-        chosen.add_row(f"  {setting.name}", setting.value, source)
+        said = text((near(setting.source), "dim"))
+        if setting.problem:
+            said.append(f" {near(setting.problem)}", "red")
+        chosen.add_row(f"  {setting.name}", setting.value, said)
     out(rows, "", f"Tried in {near(folder)}:", trials, "", "Set:", chosen)
