@@ -174,7 +174,9 @@ def _print_each(found: Iterable[Brief], stays: Container[str]) -> None:
                 key.append("  pinned", "yellow")
             rows.add_row(name, size(one.nbytes), made, key)
         title = text((call, "bold"), "  ", arrays)
-        out(*[""] * (number > 0), title, rows)
+        if number > 0:
+            out("")
+        out(title, rows)
 
 
 def _print_sums(found: _Found) -> None:

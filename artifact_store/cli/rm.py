@@ -96,7 +96,9 @@ def rm(arguments: argparse.Namespace) -> int:
     done = "Removed" if arguments.yes else "Would remove"
     freed = "freed" if arguments.yes else "to gain"
     what = f"{count(len(keys), 'entry')} of {near(store.location)}"
-    out(f"{done} {what}; {size(gained)} {freed}.", *[rows] * bool(keys))
+    out(f"{done} {what}; {size(gained)} {freed}.")
+    if keys:
+        out(rows)
     if kept:
         out(f"Kept: {count(kept, 'entry')}, pinned. --pinned removes them too.")
     if keys and not arguments.yes:
