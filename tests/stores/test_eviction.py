@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -293,6 +294,41 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
     with pytest.raises(BadSetting, match=problem) as caught:
         settings_of(store.location, {})
     assert "config.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "put, problem",
+    [
+        (lambda path: path.symlink_to("/etc/hostname"), "is no regular file"),
+        (lambda path: path.symlink_to("nowhere"), "is no regular file"),
+        (lambda path: path.mkdir(), "is no regular file"),
+        (lambda path: os.mkfifo(path), "is no regular file"),
+        (lambda path: path.write_bytes(b"#" * ((64 << 20) + 1)), "more than"),
+    ],
+    ids=["link", "dangling", "folder", "pipe", "large"],
+)
+def test_only_a_configuration_that_is_not_there_is_none(
+    store: LocalStore, put: Callable[[Path], object], problem: str
+) -> None:
+    published(store, "a")
+    put(Path(Layout(store.location).config))
+    with pytest.raises(BadSetting, match=problem) as caught:
+        settings_of(store.location, {})
+    assert "take away what is there" in str(caught.value)
+
+
+def test_a_configuration_that_may_not_be_read_is_not_none(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(store, "a")
+    Path(Layout(store.location).config).write_text("max_bytes = 1")
+
+    def refuse(path: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("artifact_store.settings.read_file", refuse)
+    with pytest.raises(BadSetting, match="Permission denied"):
+        settings_of(store.location, {})
 
 
 def test_a_link_in_a_store_weighs_what_a_link_weighs(tmp_path: Path) -> None:
