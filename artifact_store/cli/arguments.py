@@ -99,6 +99,14 @@ def _stretches(text: str) -> Epochs:
     return tuple(found)
 
 
+def epochs_as_asked(asked: Epochs) -> str:
+    """Epochs as one types them."""
+    return ",".join(
+        str(first) if first == last else f"{first}-{'' if last is None else last}"
+        for first, last in asked
+    )
+
+
 def run_at(path: Path, pattern: str = DEFAULT_PATTERN) -> Run:
     """The run at a path, or the one that the store at this path belongs to."""
     is_home = path.absolute().name == ARTIFACTS and (path / HIDDEN).is_dir()
