@@ -15,6 +15,7 @@ from artifact_store.cli.arguments import (
     run_at,
 )
 from artifact_store.cli.printing import (
+    command,
     count,
     duration,
     near,
@@ -22,6 +23,7 @@ from artifact_store.cli.printing import (
     print_json,
     size,
     table,
+    text,
 )
 from artifact_store.cli.selection import (
     Test,
@@ -33,6 +35,7 @@ from artifact_store.cli.selection import (
     is_of,
 )
 from artifact_store.equivalence import as_good
+from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
 from artifact_store.layout import Layout, key_of_manifest
 from artifact_store.listing import briefs
@@ -86,11 +89,16 @@ def rm(arguments: argparse.Namespace) -> int:
         free = [key for key in keys if key.digest.hex not in stays]
         keys, kept = free, len(keys) - len(free)
     rows = _table(store, keys)
-    gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
+    try:
+        gained, unread = freed_by(store, keys), ""
+    except (CorruptArtifact, UnknownFormat) as error:
+        gained, unread = 0, error.path
+    if arguments.yes:
+        gained = store.remove(keys)
     if arguments.json:
         names = [str(key) for key in keys]
         removed = {"removed": arguments.yes, "keys": names, "nbytes": gained}
-        print_json(removed | {"pinned": kept})
+        print_json(removed | {"pinned": kept, "unread": unread})
         return 0
 
     done = "Removed" if arguments.yes else "Would remove"
@@ -99,11 +107,20 @@ def rm(arguments: argparse.Namespace) -> int:
     out(f"{done} {what}; {size(gained)} {freed}.")
     if keys:
         out(rows)
+    if unread:
+        _print_why_data_stay(arguments, unread)
     if kept:
         out(f"Kept: {count(kept, 'entry')}, pinned. --pinned removes them too.")
     if keys and not arguments.yes:
         out("Nothing was removed. The same with --yes does it.")
     return 0
+
+
+def _print_why_data_stay(arguments: argparse.Namespace, unread: str) -> None:
+    named = f"{near(unread)} cannot be read now, and may name any of them"
+    out(text((f"Their data stay: {named}.", "yellow")))
+    out("Make it readable, read it with a newer release, or remove it. Then:")
+    out(command("remove data that no entry names", "gc", arguments.run))
 
 
 def _table(store: Store, keys: list[Key]) -> Table:

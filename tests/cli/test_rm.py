@@ -64,6 +64,29 @@ def test_what_cannot_be_read_goes_with_its_analysis(shell: Shell) -> None:
     assert shell.json("verify", "run")["checked"] == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--yes"]], ids=str)
+def test_why_data_stay_and_what_to_do_is_said(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    shell.computed("mean", "above")
+    unreadable = shell.a_file_of("entries/above", "*.json")
+    real = os.open
+
+    def refuse(path: str, flags: int, *mode: int) -> int:
+        if path == str(unreadable):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    status, out, _ = shell("rm", "run", "--analysis=mean", *more)
+
+    assert status == 0 and "; 0 B" in out
+    name = unreadable.relative_to(shell.home)
+    assert f"Their data stay: {name} cannot be read now" in out
+    assert "artifact-store gc run" in out
+    assert shell.json("rm", "run", "--all")["unread"] == ""
+
+
 def test_all_must_be_said(shell: Shell) -> None:
     status, _, err = shell("rm", "run")
 
