@@ -31,40 +31,12 @@ from artifact_store.listing import Brief, briefs, use_of
 from artifact_store.pins import pinned
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
+from artifact_store.weights import Budget, Weight, weight_of
 
 Reason: TypeAlias = Literal["pinned", "being computed", "newest"]
 
 # What was used this moment is not worth infinitely more than what was a second ago.
 _LEAST_IDLE: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Bytes and files."""
-
-    nbytes: int = 0
-    files: int = 0
-
-    def __add__(self, other: Weight) -> Weight:
-        return Weight(self.nbytes + other.nbytes, self.files + other.files)
-
-    def __sub__(self, other: Weight) -> Weight:
-        return Weight(self.nbytes - other.nbytes, self.files - other.files)
-
-    def exceeds(self, budget: Budget) -> bool:
-        """Whether this is more than a budget allows."""
-        most_bytes, most_files = budget.max_bytes, budget.max_files
-        return (most_bytes is not None and self.nbytes > most_bytes) or (
-            most_files is not None and self.files > most_files
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much a store may take, in bytes and in files; `None` for as much as it likes."""
-
-    max_bytes: int | None = None
-    max_files: int | None = None
 
 
 @dataclass(slots=True)
@@ -222,34 +194,18 @@ def _doors(layout: Layout) -> dict[str, Weight]:
     found: dict[str, Weight] = {}
     for folder in _real_folders(layout.root):
         # Others make and remove doors, and the last takes their folder with it.
-        with contextlib.suppress(FileNotFoundError):
-            for door in os.scandir(folder):
-                if door.is_symlink():
-                    output = os.path.basename(os.readlink(door.path))
-                    weight = Weight(door.stat(follow_symlinks=False).st_size, 1)
-                    found[output] = found.get(output, Weight()) + weight
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as doors:
+            for door in doors:
+                with contextlib.suppress(FileNotFoundError):
+                    if door.is_symlink():
+                        output = os.path.basename(os.readlink(door.path))
+                        weight = weight_of(door.path)
+                        found[output] = found.get(output, Weight()) + weight
     return found
 
 
 def _real_folders(root: str) -> Iterator[str]:
-    for one in os.scandir(root):
-        if one.is_dir(follow_symlinks=False) and not one.name.startswith("."):
-            yield one.path
-
-
-def weight_of(path: str) -> Weight:
-    """What a file weighs, or all files below a folder; links are files."""
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    found = _files_below(path) if is_folder else [path]
-    nbytes = files = 0
-    for file in found:
-        with contextlib.suppress(FileNotFoundError):  # It went meanwhile.
-            nbytes += os.lstat(file).st_size
-            files += 1
-    return Weight(nbytes, files)
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for at, folders, names in os.walk(folder):
-        links = [one for one in folders if os.path.islink(f"{at}/{one}")]
-        yield from (f"{at}/{name}" for name in names + links)
+    with os.scandir(root) as found:
+        for one in found:
+            if one.is_dir(follow_symlinks=False) and not one.name.startswith("."):
+                yield one.path

@@ -32,11 +32,11 @@ from artifact_store.staging import (
     take,
 )
 from artifact_store.stores.base import Store
-from artifact_store.stores.quarantine import note_of
-from artifact_store.stores.quarantine import quarantined as listed
+from artifact_store.stores.quarantine import is_aside
 from artifact_store.stores.records import Records
+from artifact_store.weights import weight_of
 
-Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine"]
+Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine", "note"]
 Advance: TypeAlias = Callable[[int, str], None]
 
 # Between data and the manifest that names them; a live writer needs milliseconds, on a bad day seconds.
@@ -51,7 +51,8 @@ class Garbage:
     ----------
     kind
         `data` and `record`: no manifest names them. `door`: it leads to data that are gone, or go. `stage`: left behind
-        by a writer that died. `quarantine`: it was set aside as corrupt, and is kept until somebody asks.
+        by a writer that died. `quarantine`: it was set aside as corrupt, and is kept until somebody asks; a `note` says
+        why.
     touched_last
         When data or a record were, in nanoseconds: whoever names them touches them.
     """
@@ -105,9 +106,16 @@ def unneeded(
 
 
 def quarantined(store: Store) -> list[Garbage]:
-    """What was set aside as corrupt."""
-    aside = [one.aside for one in listed(Layout(store.location))]
-    return [Garbage("quarantine", path, _nbytes(path)) for path in aside]
+    """What was set aside as corrupt, and the notes of why, each for itself: of some, the other is gone."""
+    layout = Layout(store.location)
+    return [
+        Garbage(
+            "quarantine" if is_aside(one.name) else "note",
+            one.path,
+            weight_of(one.path).nbytes,
+        )
+        for one in _scanned(layout.quarantine, layout)
+    ]
 
 
 def stages_left(layout: Layout) -> Iterator[Garbage]:
@@ -169,7 +177,7 @@ def _if_older(kind: Kind, path: str, old: int) -> Iterator[Garbage]:
     with contextlib.suppress(FileNotFoundError):
         touched_last = os.lstat(path).st_mtime_ns
         if touched_last < old:
-            yield Garbage(kind, path, _nbytes(path), touched_last)
+            yield Garbage(kind, path, weight_of(path).nbytes, touched_last)
 
 
 def _doors(
@@ -181,7 +189,7 @@ def _doors(
         for number, door in enumerate(_scanned(folder.path, layout), 1):
             with contextlib.suppress(FileNotFoundError):
                 if door.is_symlink() and _is_shut(door.path, layout, named, gone):
-                    yield Garbage("door", door.path, _nbytes(door.path))
+                    yield Garbage("door", door.path, weight_of(door.path).nbytes)
         advance(number, folder.name)
 
 
@@ -230,9 +238,8 @@ def _remove(one: Garbage, stage: Stage) -> bool:
             case "stage":
                 with _held(one.path):
                     _take(one.path, stage)
-            case "quarantine":
+            case "quarantine" | "note":
                 _take(one.path, stage)
-                _take(note_of(one.path), stage)
         return True
     return False
 
@@ -268,15 +275,3 @@ def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         with os.scandir(folder) as found:
             yield from found
-
-
-def _nbytes(path: str) -> int:
-    """The bytes of a file, or of all files in a folder, from which others may take some away meanwhile."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        return os.lstat(path).st_size
-    nbytes = 0
-    for at, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                nbytes += os.lstat(f"{at}/{name}").st_size
-    return nbytes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -14,7 +15,7 @@ from conftest import EQUAL_RESULTS
 from artifact_store import Run
 from artifact_store.equivalence import bless
 from artifact_store.errors import CorruptArtifact, UnknownFormat
-from artifact_store.garbage import GRACE_SECONDS, quarantined, removed, unneeded
+from artifact_store.garbage import GRACE_SECONDS, Kind, quarantined, removed, unneeded
 from artifact_store.layout import Layout
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
@@ -271,8 +272,46 @@ def test_what_was_set_aside_is_kept_until_somebody_asks(
     aside = quarantined(store)
 
     assert unneeded(store) == []
-    assert [(one.kind, one.nbytes) for one in aside] == [("quarantine", 2)]
+    assert sorted(one.kind for one in aside) == ["note", "quarantine"]
+    assert {one.kind: one.nbytes for one in aside}["quarantine"] == 2
     assert removed(store, aside) == aside and quarantined(store) == []
+    assert os.listdir(layout.quarantine) == []
+
+
+@pytest.mark.parametrize("gone", ["quarantine", "note"])
+def test_of_what_was_set_aside_and_its_note_one_may_be_gone(
+    store: Store, layout: Layout, gone: Kind
+) -> None:
+    key = key_of(of(store, "same"))
+    Path(layout.manifest(key)).write_text("{}")
+    store.set_aside(key, "damaged")
+    both = {one.kind: one for one in quarantined(store)}
+    os.unlink(both.pop(gone).path)
+
+    assert quarantined(store) == removed(store, both.values()) == [*both.values()]
+    assert os.listdir(layout.quarantine) == []
+
+
+def test_what_was_set_aside_may_go_while_it_is_listed(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_of(of(store, "same"))
+    Path(layout.manifest(key)).write_text("{}")
+    store.set_aside(key, "damaged")
+    real = os.scandir
+
+    def listed_and_gone(path: str) -> object:
+        found = real(path)
+        if path == layout.quarantine:
+            every = list(found)
+            shutil.rmtree(path)
+            return contextlib.nullcontext(every)
+        return found
+
+    monkeypatch.setattr(os, "scandir", listed_and_gone)
+
+    aside = quarantined(store)
+    assert [one.nbytes for one in aside] == [0, 0] and removed(store, aside) == []
 
 
 def test_what_is_gone_by_then_is_not_counted(store: Store) -> None:
