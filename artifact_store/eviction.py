@@ -198,7 +198,10 @@ def _doors(layout: Layout) -> dict[str, Weight]:
             for door in doors:
                 with contextlib.suppress(FileNotFoundError):
                     if door.is_symlink():
-                        output = os.path.basename(os.readlink(door.path))
+                        leads_to = os.readlink(door.path)
+                        output = os.path.basename(leads_to)
+                        if leads_to != layout.behind_door(output):
+                            continue
                         weight = weight_of(door.path)
                         found[output] = found.get(output, Weight()) + weight
     return found
