@@ -14,6 +14,9 @@ time since the last use in the place of its inflating threshold. When an entry w
 at which the file system says that its manifest was read and written: hits read it, lists do not count, and nothing is
 written for it. Where access times are kept once a day, as is usual, it is known to the day; where they are not kept
 at all, it is when the entry was made.
+
+The newest entry of an analysis for its inputs stays. It is the one whose manifest was written last: by the one clock
+that stamps files, as that of a host that writes here may be years ahead.
 """
 
 from __future__ import annotations
@@ -144,12 +147,13 @@ def _is_wanted(held: Held, stays: Collection[str], layout: Layout) -> bool:
 def weighed(layout: Layout) -> list[Held]:
     """All data that entries name, each with what is known of it."""
     found: dict[str, Held] = {}
-    newest: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+    newest: dict[tuple[str, tuple[str, ...]], tuple[int, str, str]] = {}
     for brief in briefs(layout):
         held = found.setdefault(brief.output, Held(brief.output))
-        _add(held, brief, layout)
+        published = _add(held, brief, layout)
         made_of = brief.analysis, tuple(one.digest for one in brief.provenance.inputs)
-        this = brief.provenance.created, brief.output
+        # Of what was published within one tick of that clock, its writer may know which was later.
+        this = published, brief.provenance.created, brief.output
         newest[made_of] = max(newest.get(made_of, this), this)
     # What went meanwhile.
     for output in [one.output for one in found.values() if not one.keys]:
@@ -159,20 +163,21 @@ def weighed(layout: Layout) -> list[Held]:
     for output, doors in _doors(layout).items():
         if output in found:
             found[output].weight += doors
-    _protect(found, [output for _, output in newest.values()], layout)
+    _protect(found, [output for *_, output in newest.values()], layout)
     return list(found.values())
 
 
-def _add(held: Held, brief: Brief, layout: Layout) -> None:
-    """Count one more entry that names the same data."""
+def _add(held: Held, brief: Brief, layout: Layout) -> int:
+    """Count one more entry that names the same data; when it was published, 0 if it went meanwhile."""
     try:
         status = os.lstat(layout.manifest(brief.address))
     except FileNotFoundError:
-        return  # It went meanwhile.
+        return 0
     held.keys.append(brief.address)
     held.weight += Weight(status.st_size, 1)
     held.seconds = max(held.seconds, brief.provenance.seconds)
     held.used = max(held.used, use_of(status))
+    return status.st_mtime_ns
 
 
 def _protect(found: dict[str, Held], newest: Iterable[str], layout: Layout) -> None:

@@ -256,7 +256,8 @@ class LocalStore:
             if self._manifest_or_none(
                 entry.key
             ) == entry.manifest and not self._would_unsign(path):
-                stage.appear(render_manifest(sealed), path)
+                # A hit is no publication: by the time of its manifest an entry is older or newer than another.
+                stage.supersede(render_manifest(sealed), path)
                 touched(entry.directory)
 
     def _would_unsign(self, path: str) -> bool:

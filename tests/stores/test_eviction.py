@@ -16,7 +16,7 @@ from artifact_store.errors import BadSetting
 from artifact_store.eviction import evicted, eviction, weighed
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.listing import briefs
+from artifact_store.listing import briefs, use_of
 from artifact_store.manifests import InputRecord
 from artifact_store.pins import pin, pinned, pins, unpin
 from artifact_store.settings import amount, settings_of, whole_number
@@ -62,9 +62,7 @@ def published(
 def superseded(store: LocalStore, *names: str) -> None:
     """Newer entries of the same checkpoints, so that those of these names are no longer the newest."""
     for name in names:
-        published(
-            store, f"newer {name}", checkpoint=name, created="2027", elements=1, days=0
-        )
+        published(store, f"newer {name}", checkpoint=name, elements=1, days=0)
 
 
 def order(store: LocalStore) -> list[str]:
@@ -117,6 +115,36 @@ def test_what_is_pinned_leased_or_newest_stays(store: LocalStore) -> None:
     assert reasons[key("a")] == "pinned" and reasons[key("b")] == "being computed"
     assert reasons[key("d")] == reasons[key("newer a")] == "newest"
     assert found.left.exceeds(Budget(max_bytes=0))
+
+
+def test_an_entry_of_a_clock_that_is_ahead_does_not_stay_the_newest(
+    store: LocalStore,
+) -> None:
+    published(store, "a", days=2, created="2099-01-01")
+    published(store, "b", days=1, created="2026-01-01", checkpoint="a")
+    found = eviction(store, Budget(max_bytes=0), weight_of(store.location))
+
+    assert found.keys == [key("a")]
+    assert [one.protected for one in found.kept] == ["newest"]
+
+
+def test_a_hit_makes_no_old_entry_the_newest(store: LocalStore) -> None:
+    published(store, "a", days=2)
+    published(store, "b", days=1, checkpoint="a")
+    path = Path(store._layout.manifest(key("a")))
+    (data,) = [
+        one.output for one in store.manifests() if one.key == key("a").digest.hex
+    ]
+    os.utime(next(Path(store._layout.group(data)).glob("x/c.*")))
+    before = path.stat()
+
+    assert LocalStore(store.location).find(key("a")) is not None
+    # It was sealed anew, which counts as a use even where no access times are kept.
+    assert path.stat().st_ino != before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert use_of(path.stat()) > before.st_mtime + DAY
+    found = eviction(store, Budget(max_bytes=0), weight_of(store.location))
+    assert found.keys == [key("a")]
 
 
 def test_data_go_with_all_their_entries_or_not_at_all(store: LocalStore) -> None:
