@@ -50,9 +50,9 @@ class Garbage:
     Attributes
     ----------
     kind
-        `data` and `record`: no manifest names them. `door`: it leads to data that are gone, or go. `stage`: left behind
-        by a writer that died. `quarantine`: it was set aside as corrupt, and is kept until somebody asks; a `note` says
-        why.
+        `data` and `record`: no manifest names them, or a record is of files in another boot. `door`: it leads to data
+        that are gone, or go. `stage`: left behind by a writer that died. `quarantine`: it was set aside as corrupt,
+        and is kept until somebody asks; a `note` says why.
     touched_last
         When data or a record were, in nanoseconds: whoever names them touches them.
     """
@@ -102,7 +102,8 @@ def unneeded(
     gone = {os.path.basename(one.path) for one in data}
     doors = _doors(layout, named, gone, advance)
     records = [*_records(layout, named, old), *_steps(layout, named, old)]
-    return [*data, *records, *doors, *_stages(layout, now)]
+    memos = _memos(layout, old)
+    return [*data, *records, *memos, *doors, *_stages(layout, now)]
 
 
 def quarantined(store: Store) -> list[Garbage]:
@@ -169,6 +170,15 @@ def _steps(layout: Layout, named: _Named, old: int) -> Iterator[Garbage]:
             )
             # What cannot be read may lead anywhere.
             if steps and not leads:
+                yield found
+
+
+def _memos(layout: Layout, old: int) -> Iterator[Garbage]:
+    """What was noted of files in another boot, or is damaged: nobody here ever believes it again."""
+    records = Records(layout)
+    for record in _scanned(layout.records("digests"), layout):
+        for found in _if_older("record", record.path, old):
+            if not records.is_memo(record.name.removesuffix(".json")):
                 yield found
 
 

@@ -13,14 +13,18 @@ import pytest
 from conftest import EQUAL_RESULTS
 
 from artifact_store import Run
+from artifact_store.digests import Digest
 from artifact_store.equivalence import bless
 from artifact_store.errors import CorruptArtifact, UnknownFormat
+from artifact_store.files import Signature
 from artifact_store.garbage import GRACE_SECONDS, Kind, quarantined, removed, unneeded
 from artifact_store.layout import Layout
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
 from artifact_store.staging import staged
+from artifact_store.stores import records
 from artifact_store.stores.base import Store
+from artifact_store.stores.records import _memo_name
 
 
 @pytest.fixture
@@ -238,6 +242,39 @@ def test_records_that_no_manifest_names_are_garbage_when_they_are_old(
     removed(store, unneeded(store))
     assert store.detail(kind, "a" * 64) is None
     assert store.detail(kind, "b" * 64) == empty
+
+
+@pytest.mark.parametrize("boot", ["another", "unknown"])
+def test_digests_that_were_noted_in_another_boot_are_garbage_when_they_are_old(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch, boot: str
+) -> None:
+    signatures = [(Signature(number, 2, 3, 4),) for number in range(3)]
+    digests = {"w": Digest("blake3", "a" * 64)}
+    store.remember(signatures[0], digests)
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "boot_id", lambda: boot)
+        store.remember(signatures[1], digests)
+    kept, memo = (
+        Path(layout.record("digests", _memo_name(one))) for one in signatures[:2]
+    )
+    assert found(store, "record") == []
+    aged(kept), aged(memo)
+    assert found(store, "record") == [str(memo)]
+
+    removed(store, unneeded(store))
+    assert not memo.exists() and store.recall(signatures[0]) == digests
+
+
+def test_digests_that_are_damaged_are_garbage_when_they_are_old(
+    store: Store, layout: Layout
+) -> None:
+    signature = (Signature(1, 2, 3, 4),)
+    store.remember(signature, {"w": Digest("blake3", "a" * 64)})
+    memo = Path(layout.record("digests", _memo_name(signature)))
+    memo.write_text("{}")
+    aged(memo)
+
+    assert found(store, "record") == [str(memo)]
 
 
 def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _WORDS: Final = {
     "data": "data that no entry names",
-    "record": "records that no entry names",
+    "record": "records that nothing needs",
     "door": "doors to data that are gone",
     "stage": "left behind by writers that died",
     "quarantine": "set aside as corrupt",
