@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -268,32 +269,30 @@ def mount_of(folder: str) -> Mount:
 
 
 def _mounts() -> Iterator[Mount]:
-    with open("/proc/self/mountinfo", errors="surrogateescape") as lines:
+    with open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
-            before, _, after = line.partition(" - ")
-            fields = before.split()
-            # Spaces in names are written in octal.
-            at = fields[4].encode().decode("unicode_escape")
-            yield Mount(after.split()[0], at, fields[5])
+            before, _, after = line.partition(b" - ")
+            fields = before.split(b" ")
+            kind, options = after.split(b" ")[0], fields[5]
+            yield Mount(os.fsdecode(kind), _name(fields[4]), os.fsdecode(options))
 
 
-@dataclass(frozen=True, slots=True)
-class Stamps:
-    """How the clock that stamps files goes.
+def _name(written: bytes) -> str:
+    """A name in a list of the kernel, which writes what would part it from others in octal, and all else as it is."""
+    name = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), written)
+    return os.fsdecode(name)
 
-    Attributes
-    ----------
-    ahead
-        Seconds by which it is ahead of that of this host.
+
+def ahead_in(folder: str) -> float:
+    """Seconds by which the clock that stamps files in a folder is ahead of that of this host.
+
+    Raises
+    ------
+    OSError
+        Nothing can be written there.
     """
-
-    ahead: float
-
-
-def stamps_of(folder: str) -> Stamps:
-    """How the clock that stamps files in a folder goes; `OSError` if nothing can be written there."""
     with tempfile.TemporaryFile(dir=folder) as file:
         before = time.time()
         file.write(b"x")
         file.flush()
-        return Stamps(os.fstat(file.fileno()).st_mtime - before)
+        return os.fstat(file.fileno()).st_mtime - before

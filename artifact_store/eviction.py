@@ -14,6 +14,9 @@ time since the last use in the place of its inflating threshold. When an entry w
 at which the file system says that its manifest was read and written: hits read it, lists do not count, and nothing is
 written for it. Where access times are kept once a day, as is usual, it is known to the day; where they are not kept
 at all, it is when the entry was made.
+
+The newest entry of an analysis for its inputs stays. It is the one whose manifest was written last: by the one clock
+that stamps files, as that of a host that writes here may be years ahead.
 """
 
 from __future__ import annotations
@@ -31,40 +34,12 @@ from artifact_store.listing import Brief, briefs, use_of
 from artifact_store.pins import pinned
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store
+from artifact_store.weights import Budget, Weight, weight_of
 
 Reason: TypeAlias = Literal["pinned", "being computed", "newest"]
 
 # What was used this moment is not worth infinitely more than what was a second ago.
 _LEAST_IDLE: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Bytes and files."""
-
-    nbytes: int = 0
-    files: int = 0
-
-    def __add__(self, other: Weight) -> Weight:
-        return Weight(self.nbytes + other.nbytes, self.files + other.files)
-
-    def __sub__(self, other: Weight) -> Weight:
-        return Weight(self.nbytes - other.nbytes, self.files - other.files)
-
-    def exceeds(self, budget: Budget) -> bool:
-        """Whether this is more than a budget allows."""
-        most_bytes, most_files = budget.max_bytes, budget.max_files
-        return (most_bytes is not None and self.nbytes > most_bytes) or (
-            most_files is not None and self.files > most_files
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much a store may take, in bytes and in files; `None` for as much as it likes."""
-
-    max_bytes: int | None = None
-    max_files: int | None = None
 
 
 @dataclass(slots=True)
@@ -172,12 +147,13 @@ def _is_wanted(held: Held, stays: Collection[str], layout: Layout) -> bool:
 def weighed(layout: Layout) -> list[Held]:
     """All data that entries name, each with what is known of it."""
     found: dict[str, Held] = {}
-    newest: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+    newest: dict[tuple[str, tuple[str, ...]], tuple[int, str, str]] = {}
     for brief in briefs(layout):
         held = found.setdefault(brief.output, Held(brief.output))
-        _add(held, brief, layout)
+        published = _add(held, brief, layout)
         made_of = brief.analysis, tuple(one.digest for one in brief.provenance.inputs)
-        this = brief.provenance.created, brief.output
+        # Of what was published within one tick of that clock, its writer may know which was later.
+        this = published, brief.provenance.created, brief.output
         newest[made_of] = max(newest.get(made_of, this), this)
     # What went meanwhile.
     for output in [one.output for one in found.values() if not one.keys]:
@@ -187,20 +163,21 @@ def weighed(layout: Layout) -> list[Held]:
     for output, doors in _doors(layout).items():
         if output in found:
             found[output].weight += doors
-    _protect(found, [output for _, output in newest.values()], layout)
+    _protect(found, [output for *_, output in newest.values()], layout)
     return list(found.values())
 
 
-def _add(held: Held, brief: Brief, layout: Layout) -> None:
-    """Count one more entry that names the same data."""
+def _add(held: Held, brief: Brief, layout: Layout) -> int:
+    """Count one more entry that names the same data; when it was published, 0 if it went meanwhile."""
     try:
         status = os.lstat(layout.manifest(brief.address))
     except FileNotFoundError:
-        return  # It went meanwhile.
+        return 0
     held.keys.append(brief.address)
     held.weight += Weight(status.st_size, 1)
     held.seconds = max(held.seconds, brief.provenance.seconds)
     held.used = max(held.used, use_of(status))
+    return status.st_mtime_ns
 
 
 def _protect(found: dict[str, Held], newest: Iterable[str], layout: Layout) -> None:
@@ -222,34 +199,21 @@ def _doors(layout: Layout) -> dict[str, Weight]:
     found: dict[str, Weight] = {}
     for folder in _real_folders(layout.root):
         # Others make and remove doors, and the last takes their folder with it.
-        with contextlib.suppress(FileNotFoundError):
-            for door in os.scandir(folder):
-                if door.is_symlink():
-                    output = os.path.basename(os.readlink(door.path))
-                    weight = Weight(door.stat(follow_symlinks=False).st_size, 1)
-                    found[output] = found.get(output, Weight()) + weight
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as doors:
+            for door in doors:
+                with contextlib.suppress(FileNotFoundError):
+                    if door.is_symlink():
+                        leads_to = os.readlink(door.path)
+                        output = os.path.basename(leads_to)
+                        if leads_to != layout.behind_door(output):
+                            continue
+                        weight = weight_of(door.path)
+                        found[output] = found.get(output, Weight()) + weight
     return found
 
 
 def _real_folders(root: str) -> Iterator[str]:
-    for one in os.scandir(root):
-        if one.is_dir(follow_symlinks=False) and not one.name.startswith("."):
-            yield one.path
-
-
-def weight_of(path: str) -> Weight:
-    """What a file weighs, or all files below a folder; links are files."""
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    found = _files_below(path) if is_folder else [path]
-    nbytes = files = 0
-    for file in found:
-        with contextlib.suppress(FileNotFoundError):  # It went meanwhile.
-            nbytes += os.lstat(file).st_size
-            files += 1
-    return Weight(nbytes, files)
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for at, folders, names in os.walk(folder):
-        links = [one for one in folders if os.path.islink(f"{at}/{one}")]
-        yield from (f"{at}/{name}" for name in names + links)
+    with os.scandir(root) as found:
+        for one in found:
+            if one.is_dir(follow_symlinks=False) and not one.name.startswith("."):
+                yield one.path

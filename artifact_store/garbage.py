@@ -32,11 +32,11 @@ from artifact_store.staging import (
     take,
 )
 from artifact_store.stores.base import Store
-from artifact_store.stores.quarantine import note_of
-from artifact_store.stores.quarantine import quarantined as listed
+from artifact_store.stores.quarantine import is_aside
 from artifact_store.stores.records import Records
+from artifact_store.weights import weight_of
 
-Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine"]
+Kind: TypeAlias = Literal["data", "record", "door", "stage", "quarantine", "note"]
 Advance: TypeAlias = Callable[[int, str], None]
 
 # Between data and the manifest that names them; a live writer needs milliseconds, on a bad day seconds.
@@ -50,8 +50,9 @@ class Garbage:
     Attributes
     ----------
     kind
-        `data` and `record`: no manifest names them. `door`: it leads to data that are gone, or go. `stage`: left behind
-        by a writer that died. `quarantine`: it was set aside as corrupt, and is kept until somebody asks.
+        `data` and `record`: no manifest names them, or a record is of files in another boot. `door`: it leads to data
+        that are gone, or go. `stage`: left behind by a writer that died. `quarantine`: it was set aside as corrupt,
+        and is kept until somebody asks; a `note` says why.
     touched_last
         When data or a record were, in nanoseconds: whoever names them touches them.
     """
@@ -101,13 +102,21 @@ def unneeded(
     gone = {os.path.basename(one.path) for one in data}
     doors = _doors(layout, named, gone, advance)
     records = [*_records(layout, named, old), *_steps(layout, named, old)]
-    return [*data, *records, *doors, *_stages(layout, now)]
+    memos = _memos(layout, old)
+    return [*data, *records, *memos, *doors, *_stages(layout, now)]
 
 
 def quarantined(store: Store) -> list[Garbage]:
-    """What was set aside as corrupt."""
-    aside = [one.aside for one in listed(Layout(store.location))]
-    return [Garbage("quarantine", path, _nbytes(path)) for path in aside]
+    """What was set aside as corrupt, and the notes of why, each for itself: of some, the other is gone."""
+    layout = Layout(store.location)
+    return [
+        Garbage(
+            "quarantine" if is_aside(one.name) else "note",
+            one.path,
+            weight_of(one.path).nbytes,
+        )
+        for one in _scanned(layout.quarantine, layout)
+    ]
 
 
 def stages_left(layout: Layout) -> Iterator[Garbage]:
@@ -164,12 +173,21 @@ def _steps(layout: Layout, named: _Named, old: int) -> Iterator[Garbage]:
                 yield found
 
 
+def _memos(layout: Layout, old: int) -> Iterator[Garbage]:
+    """What was noted of files in another boot, or is damaged: nobody here ever believes it again."""
+    records = Records(layout)
+    for record in _scanned(layout.records("digests"), layout):
+        for found in _if_older("record", record.path, old):
+            if not records.is_memo(record.name.removesuffix(".json")):
+                yield found
+
+
 def _if_older(kind: Kind, path: str, old: int) -> Iterator[Garbage]:
     """What is at a path, if it was touched last before it was so late; what is gone by now is none."""
     with contextlib.suppress(FileNotFoundError):
         touched_last = os.lstat(path).st_mtime_ns
         if touched_last < old:
-            yield Garbage(kind, path, _nbytes(path), touched_last)
+            yield Garbage(kind, path, weight_of(path).nbytes, touched_last)
 
 
 def _doors(
@@ -183,7 +201,7 @@ def _doors(
         for number, door in enumerate(_scanned(folder.path, layout), 1):
             with contextlib.suppress(FileNotFoundError):
                 if door.is_symlink() and _is_shut(door.path, layout, named, gone):
-                    yield Garbage("door", door.path, _nbytes(door.path))
+                    yield Garbage("door", door.path, weight_of(door.path).nbytes)
         advance(number, folder.name)
 
 
@@ -232,9 +250,8 @@ def _remove(one: Garbage, stage: Stage) -> bool:
             case "stage":
                 with _held(one.path):
                     _take(one.path, stage)
-            case "quarantine":
+            case "quarantine" | "note":
                 _take(one.path, stage)
-                _take(note_of(one.path), stage)
         return True
     return False
 
@@ -272,15 +289,3 @@ def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         with os.scandir(folder) as found:
             yield from found
-
-
-def _nbytes(path: str) -> int:
-    """The bytes of a file, or of all files in a folder, from which others may take some away meanwhile."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        return os.lstat(path).st_size
-    nbytes = 0
-    for at, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                nbytes += os.lstat(f"{at}/{name}").st_size
-    return nbytes

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from artifact_store.keys import Key
-from artifact_store.layout import Layout
-from artifact_store.listing import Brief, briefs, used_last
+from artifact_store.layout import Layout, key_of_manifest
+from artifact_store.listing import Brief, Unread, briefs, refuse_unread, used_last
 from artifact_store.manifests import Manifest
 from artifact_store.stores.base import Store
 
@@ -46,11 +47,23 @@ def is_made_of(entry: Manifest | Brief, names: Collection[str]) -> bool:
 
 
 def freed_by(store: Store, keys: Iterable[Key]) -> int:
-    """Bytes of data that no entry but those under `keys` needs."""
+    """Bytes of data that no entry but those under `keys` needs.
+
+    Raises
+    ------
+    UnknownFormat, CorruptArtifact
+        A manifest that is under none of them cannot be read now, and may name any data: as long as that is so, to
+        remove entries frees nothing.
+    """
     removed = set(keys)
     gone: dict[str, int] = {}
     kept: set[str] = set()
-    for brief in briefs(Layout(store.location)):
+
+    def refuse(error: Unread) -> None:
+        if key_of_manifest(Path(error.path)) not in removed:
+            refuse_unread(error)
+
+    for brief in briefs(Layout(store.location), refuse=refuse):
         if brief.address in removed:
             gone[brief.output] = brief.nbytes
         else:

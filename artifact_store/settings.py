@@ -113,9 +113,19 @@ def _in_file(location: str, path: str) -> dict[str, int]:
 
     refuse_links(f"{location}/{HIDDEN}", location)
     try:
+        os.lstat(path)
         said: dict[str, Any] = tomllib.loads(read_file(path).decode())
-    except CorruptArtifact:
-        return {}  # There is none.
+    except FileNotFoundError:
+        return {}
+    except (CorruptArtifact, OSError) as error:
+        # A budget that nobody could read, and so nobody kept, would be noticed when the disk is full.
+        problem = (
+            error.problem
+            if isinstance(error, CorruptArtifact)
+            else f"cannot be read ({error.strerror})"
+        )
+        advice = "Put a file there that you may read, or take away what is there."
+        raise BadSetting(path, "...", f"it {problem}", advice) from None
     except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or no end
         advice = 'Write lines such as: max_bytes = "10 GB"'
         raise BadSetting(path, "...", f"it cannot be read ({error})", advice) from None

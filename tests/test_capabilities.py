@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from artifact_store import capabilities
-from artifact_store.capabilities import Mount, mount_of, stamps_of, tried
+from artifact_store.capabilities import Mount, ahead_in, mount_of, tried
 
 
 def test_everything_that_is_relied_on_works_here_and_nothing_is_left(
@@ -20,7 +20,7 @@ def test_everything_that_is_relied_on_works_here_and_nothing_is_left(
 
     assert [one.name for one in findings if one.is_needed and not one.works] == []
     assert len(findings) == 11 and list(tmp_path.iterdir()) == []
-    assert abs(stamps_of(str(tmp_path)).ahead) < 5
+    assert abs(ahead_in(str(tmp_path))) < 5
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,33 @@ def test_files_that_all_bear_one_time_are_found_out(
 def test_a_folder_is_on_the_mount_that_is_nearest(tmp_path: Path) -> None:
     assert mount_of(str(tmp_path)).kind not in ("", "unknown")
     assert mount_of("/proc").kind == "proc"
+
+
+@pytest.mark.parametrize(
+    "written, name",
+    [
+        ("/mnt/café".encode(), "/mnt/café"),
+        (rb"/mnt/two\040words\134", "/mnt/two words\\"),
+        ("/mnt/no\u00a0break".encode(), "/mnt/no\u00a0break"),
+        (b"/mnt/\xff", os.fsdecode(b"/mnt/\xff")),
+        (rb"/mnt/\x41\134", "/mnt/\\x41\\"),
+    ],
+    ids=str,
+)
+def test_the_name_of_a_mount_is_as_the_kernel_means_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: bytes, name: str
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_bytes(
+        b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        b"23 22 8:2 / " + written + b" rw,noatime - xfs /dev/sda2 rw\n"
+    )
+    monkeypatch.setattr(
+        capabilities, "open", lambda path, *how: open(mounts, *how), raising=False
+    )
+    monkeypatch.setattr(os.path, "realpath", lambda path: path)
+
+    assert mount_of(f"{name}/run") == Mount("xfs", name, "rw,noatime")
 
 
 @pytest.mark.parametrize(

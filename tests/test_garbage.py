@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -13,15 +14,19 @@ import pytest
 from conftest import EQUAL_RESULTS
 
 from artifact_store import Run
+from artifact_store.digests import Digest
 from artifact_store.equivalence import bless
 from artifact_store.errors import CorruptArtifact, UnknownFormat
-from artifact_store.garbage import GRACE_SECONDS, quarantined, removed, unneeded
+from artifact_store.files import Signature
+from artifact_store.garbage import GRACE_SECONDS, Kind, quarantined, removed, unneeded
 from artifact_store.layout import Layout
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
 from artifact_store.staging import staged
+from artifact_store.stores import records
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
+from artifact_store.stores.records import _memo_name
 
 
 @pytest.fixture
@@ -284,6 +289,39 @@ def test_records_that_no_manifest_names_are_garbage_when_they_are_old(
     assert store.detail(kind, "b" * 64) == empty
 
 
+@pytest.mark.parametrize("boot", ["another", "unknown"])
+def test_digests_that_were_noted_in_another_boot_are_garbage_when_they_are_old(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch, boot: str
+) -> None:
+    signatures = [(Signature(number, 2, 3, 4),) for number in range(3)]
+    digests = {"w": Digest("blake3", "a" * 64)}
+    store.remember(signatures[0], digests)
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "boot_id", lambda: boot)
+        store.remember(signatures[1], digests)
+    kept, memo = (
+        Path(layout.record("digests", _memo_name(one))) for one in signatures[:2]
+    )
+    assert found(store, "record") == []
+    aged(kept), aged(memo)
+    assert found(store, "record") == [str(memo)]
+
+    removed(store, unneeded(store))
+    assert not memo.exists() and store.recall(signatures[0]) == digests
+
+
+def test_digests_that_are_damaged_are_garbage_when_they_are_old(
+    store: Store, layout: Layout
+) -> None:
+    signature = (Signature(1, 2, 3, 4),)
+    store.remember(signature, {"w": Digest("blake3", "a" * 64)})
+    memo = Path(layout.record("digests", _memo_name(signature)))
+    memo.write_text("{}")
+    aged(memo)
+
+    assert found(store, "record") == [str(memo)]
+
+
 def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> None:
     for closure in ("a" * 64, "b" * 64):
         store.keep("closures", closure, [])
@@ -316,8 +354,46 @@ def test_what_was_set_aside_is_kept_until_somebody_asks(
     aside = quarantined(store)
 
     assert unneeded(store) == []
-    assert [(one.kind, one.nbytes) for one in aside] == [("quarantine", 2)]
+    assert sorted(one.kind for one in aside) == ["note", "quarantine"]
+    assert {one.kind: one.nbytes for one in aside}["quarantine"] == 2
     assert removed(store, aside) == aside and quarantined(store) == []
+    assert os.listdir(layout.quarantine) == []
+
+
+@pytest.mark.parametrize("gone", ["quarantine", "note"])
+def test_of_what_was_set_aside_and_its_note_one_may_be_gone(
+    store: Store, layout: Layout, gone: Kind
+) -> None:
+    key = key_of(of(store, "same"))
+    Path(layout.manifest(key)).write_text("{}")
+    store.set_aside(key, "damaged")
+    both = {one.kind: one for one in quarantined(store)}
+    os.unlink(both.pop(gone).path)
+
+    assert quarantined(store) == removed(store, both.values()) == [*both.values()]
+    assert os.listdir(layout.quarantine) == []
+
+
+def test_what_was_set_aside_may_go_while_it_is_listed(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_of(of(store, "same"))
+    Path(layout.manifest(key)).write_text("{}")
+    store.set_aside(key, "damaged")
+    real = os.scandir
+
+    def listed_and_gone(path: str) -> object:
+        found = real(path)
+        if path == layout.quarantine:
+            every = list(found)
+            shutil.rmtree(path)
+            return contextlib.nullcontext(every)
+        return found
+
+    monkeypatch.setattr(os, "scandir", listed_and_gone)
+
+    aside = quarantined(store)
+    assert [one.nbytes for one in aside] == [0, 0] and removed(store, aside) == []
 
 
 def test_what_is_gone_by_then_is_not_counted(store: Store) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from artifact_store.errors import UnknownFormat
 from artifact_store.keys import Key
+from artifact_store.layout import Layout
 from artifact_store.lookup import key_of
-from artifact_store.manifests import Manifest
+from artifact_store.manifests import Manifest, render_manifest
 from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
 from artifact_store.stores.base import Store
 
@@ -28,6 +32,19 @@ def test_what_is_foretold_is_what_is_freed(store: Store) -> None:
 
     assert freed_by(store, keys) == of(store, "same").nbytes
     assert freed_by(store, keys) == store.remove(keys)
+
+
+def test_what_may_name_any_data_is_no_reason_to_foretell_that_some_are_freed(
+    store: Store,
+) -> None:
+    same, copied = (key_of(of(store, name)) for name in ("same", "copied"))
+    manifest = msgspec.structs.replace(of(store, "copied"), format=99)
+    path = Path(Layout(store.location).manifest(copied))
+    path.write_bytes(render_manifest(manifest))
+
+    with pytest.raises(UnknownFormat):
+        freed_by(store, [same])
+    assert freed_by(store, [same, copied]) == of(store, "same").nbytes
 
 
 def test_entries_are_weighed_by_analysis(store: Store) -> None:

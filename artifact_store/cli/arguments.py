@@ -68,7 +68,10 @@ def add_analyses(parser: argparse.ArgumentParser) -> None:
 
 def split_names(text: str) -> list[str]:
     """Names with commas between them."""
-    return [name for name in text.split(",") if name]
+    names = [name for name in text.split(",") if name]
+    if not names:
+        raise argparse.ArgumentTypeError("no analysis is named")
+    return names
 
 
 def add_epochs(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +93,18 @@ def _stretches(text: str) -> Epochs:
                 f"{part!r} is neither an epoch nor a range such as 0-1000"
             )
         end = int(first) if not dash else int(last) if last else None
+        if end is not None and end < int(first):
+            raise argparse.ArgumentTypeError(f"{part!r} ends before it begins")
         found.append((int(first), end))
     return tuple(found)
+
+
+def epochs_as_asked(asked: Epochs) -> str:
+    """Epochs as one types them."""
+    return ",".join(
+        str(first) if first == last else f"{first}-{'' if last is None else last}"
+        for first, last in asked
+    )
 
 
 def run_at(path: Path, pattern: str = DEFAULT_PATTERN) -> Run:

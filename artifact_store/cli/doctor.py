@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, get_args
 
-from artifact_store.capabilities import Finding, mount_of, stamps_of, tried
+from artifact_store.capabilities import Finding, ahead_in, mount_of, tried
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import count, near, out, print_json, size, table, text
 from artifact_store.closures.audit import AUDIT_VARIABLE
@@ -22,7 +22,9 @@ from artifact_store.modes import MODE_VARIABLE, ModeName
 from artifact_store.purity import STRICT_VARIABLE
 from artifact_store.settings import settings_of
 from artifact_store.signing import KEY_FILE_VARIABLE, KEY_VARIABLE, signing_key
-from artifact_store.stores.locate import STORE_VARIABLE, store_at
+from artifact_store.stores.base import Store
+from artifact_store.stores.locate import STORE_VARIABLE, chosen_store, store_at
+from artifact_store.stores.overlay import OverlayStore
 from artifact_store.stores.quarantine import quarantined
 from artifact_store.versions import version_of
 
@@ -62,21 +64,24 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    location = _store_at(arguments.run)
+    store = _store_at(arguments.run)
+    location = None if store is None else store.location
     folder = _folder_of(location or str(arguments.run.absolute()))
     findings = [*_tried(folder), _clock(folder)]
     settings = list(_settings(location))
     if arguments.json:
-        _print_json(location, folder, findings, settings)
+        _print_json(_facts(store, folder), findings, settings)
     else:
-        _print(location, folder, findings, settings)
+        _print(_facts(store, folder), folder, findings, settings)
     fails = any(one.is_needed and not one.works for one in findings)
     return int(fails or any(one.problem for one in settings))
 
 
-def _store_at(path: Path) -> str | None:
+def _store_at(path: Path) -> Store | None:
     try:
-        return store_at(path).location
+        return store_at(path)
+    except BadSetting:
+        return None  # It is said among the settings.
     except MissingStore:
         if not path.exists():
             raise
@@ -101,7 +106,7 @@ def _tried(folder: str) -> list[Finding]:
 
 def _clock(folder: str) -> Finding:
     try:
-        ahead = stamps_of(folder).ahead
+        ahead = ahead_in(folder)
     except OSError:
         unknown = "nothing can be written, so it is not known"
         return Finding("clock", True, unknown, "", False)
@@ -132,6 +137,11 @@ def _settings(location: str | None) -> Iterator[_Set]:
 
 
 def _problem(variable: str, said: str | None) -> str:
+    if variable == STORE_VARIABLE:
+        try:
+            chosen_store(None, None, "rw")
+        except BadSetting as error:
+            return f"{error.problem}. {error.advice}"
     modes = get_args(ModeName)
     is_mode = variable == MODE_VARIABLE and said and said not in modes
     return f"there is no such mode. Choose one of {', '.join(modes)}" if is_mode else ""
@@ -150,10 +160,12 @@ def _key() -> _Set:
     )
 
 
-def _facts(location: str | None, folder: str) -> dict[str, str]:
+def _facts(store: Store | None, folder: str) -> dict[str, str]:
     mount, room = mount_of(folder), os.statvfs(folder)
-    facts = {
-        "store": location or "none here yet",
+    facts = {"store": "none here yet" if store is None else store.location}
+    if isinstance(store, OverlayStore):
+        facts["shared stores"] = ", ".join(store.shared)
+    facts |= {
         "file system": f"{mount.kind} at {mount.at}, {mount.options}",
         "room": f"{size(room.f_bavail * room.f_frsize)}, {room.f_favail:,} files",
         "access times": mount.access_times,
@@ -165,9 +177,9 @@ def _facts(location: str | None, folder: str) -> dict[str, str]:
             "other hosts may write here. Locks need the server's help: without it, callers of one cold key on two "
             "hosts both compute, and results are right all the same"
         )
-    if location:
-        facts["access"] = _access(location)
-        facts |= _leftovers(Layout(location))
+    if store is not None:
+        facts["access"] = _access(store.location)
+        facts |= _leftovers(Layout(store.location))
     return facts
 
 
@@ -198,11 +210,11 @@ def _leftovers(layout: Layout) -> dict[str, str]:
 
 
 def _print_json(
-    location: str | None, folder: str, findings: list[Finding], settings: list[_Set]
+    facts: dict[str, str], findings: list[Finding], settings: list[_Set]
 ) -> None:
     print_json(
         {
-            "facts": _facts(location, folder),
+            "facts": facts,
             "findings": [asdict(one) for one in findings],
             "settings": [asdict(one) for one in settings],
         }
@@ -210,10 +222,10 @@ def _print_json(
 
 
 def _print(
-    location: str | None, folder: str, findings: list[Finding], settings: list[_Set]
+    facts: dict[str, str], folder: str, findings: list[Finding], settings: list[_Set]
 ) -> None:
     rows = table("", "")
-    for name, fact in _facts(location, folder).items():
+    for name, fact in facts.items():
         rows.add_row(text((name, "dim")), near(fact))
     trials = table("", "", "", indent=2)
     for one in findings:
@@ -222,9 +234,8 @@ def _print(
         trials.add_row(f"  {one.name}", works, near(found))
     chosen = table("", "", "", indent=2)
     for setting in settings:
-        problem = (near(setting.problem), "red")
-        source = text(
-            (near(setting.source), "dim"), " " * bool(setting.problem), problem
-        )
-        chosen.add_row(f"  {setting.name}", setting.value, source)
+        said = text((near(setting.source), "dim"))
+        if setting.problem:
+            said.append(f" {near(setting.problem)}", "red")
+        chosen.add_row(f"  {setting.name}", setting.value, said)
     out(rows, "", f"Tried in {near(folder)}:", trials, "", "Set:", chosen)

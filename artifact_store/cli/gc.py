@@ -20,13 +20,10 @@ from artifact_store.cli.printing import (
 )
 from artifact_store.errors import BadSetting
 from artifact_store.eviction import (
-    Budget,
     Eviction,
     Held,
-    Weight,
     evicted,
     eviction,
-    weight_of,
 )
 from artifact_store.garbage import Garbage, quarantined, removed, unneeded
 from artifact_store.layout import Layout
@@ -35,16 +32,18 @@ from artifact_store.progress import bar
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+from artifact_store.weights import Budget, Weight, weight_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _WORDS: Final = {
     "data": "data that no entry names",
-    "record": "records that no entry names",
+    "record": "records that nothing needs",
     "door": "doors to data that are gone",
     "stage": "left behind by writers that died",
     "quarantine": "set aside as corrupt",
+    "note": "notes of why it was",
 }
 _REASONS: Final = {
     "newest": "newest of an analysis for its checkpoint",
@@ -184,7 +183,9 @@ def _print(
         rows.add_row(f"  entries of {analysis}", f"{entries:,}", freed)
     out(f"{what} {near(store.location)}.", rows)
     if aside:
-        kept = f"Kept: {len(aside):,} set aside as corrupt, {_size(aside)}."
+        things = sum(one.kind == "quarantine" for one in aside)
+        notes = count(len(aside) - things, "note")
+        kept = f"Kept: {things:,} set aside as corrupt, with {notes}; {_size(aside)}."
         out(kept, command("remove them too", "gc", arguments.run, "--quarantined"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -31,12 +32,14 @@ from artifact_store.cli.printing import (
     table,
     text,
 )
+from artifact_store.cli.selection import check_names, folders_of
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, number_of_entries
 from artifact_store.manifests import Manifest
 from artifact_store.pins import pinned
 from artifact_store.progress import bar
 from artifact_store.stores.base import Store
+from artifact_store.stores.local import open_store
 from artifact_store.stores.locate import store_at
 from artifact_store.stores.quarantine import Quarantined, quarantined
 
@@ -91,10 +94,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def ls(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    store = store_at(arguments.run)
+    # What lies in shared stores below it is not of this one: no other verb shows, checks or removes it here.
+    store = open_store(store_at(arguments.run).location)
     if arguments.quarantined:
         _print_quarantined(arguments, list(quarantined(Layout(store.location))))
         return 0
+    check_names(arguments.analysis or [], store)
     if arguments.json:
         _print_json(arguments, store)
         return 0
@@ -133,8 +138,8 @@ def _print_quarantined(arguments: argparse.Namespace, found: list[Quarantined]) 
 
 def _print_json(arguments: argparse.Namespace, store: Store) -> None:
     """Print one document, entry by entry."""
-    begin = "["
-    for manifest in store.manifests():
+    begin, folders = "[", folders_of(arguments.analysis)
+    for manifest in chain.from_iterable(map(store.manifests, folders)):
         if _is_asked_for(arguments, manifest):
             entry = as_json(as_dict(manifest))
             print(begin, entry.replace("\n", "\n  "), sep="\n  ", end="")
@@ -143,10 +148,8 @@ def _print_json(arguments: argparse.Namespace, store: Store) -> None:
 
 
 def _briefs(arguments: argparse.Namespace, store: Store) -> Iterator[Brief]:
-    layout, names = Layout(store.location), arguments.analysis or []
-    # A name is that of a folder, unless it is `module:function`.
-    are_folders = names and not any(":" in name for name in names)
-    for analysis in sorted(set(names)) if are_folders else [None]:
+    layout = Layout(store.location)
+    for analysis in folders_of(arguments.analysis):
         with bar("ls", number_of_entries(layout, analysis), "entry") as advance:
             for brief in briefs(layout, analysis, advance):
                 if _is_asked_for(arguments, brief):
@@ -174,7 +177,9 @@ def _print_each(found: Iterable[Brief], stays: Container[str]) -> None:
                 key.append("  pinned", "yellow")
             rows.add_row(name, size(one.nbytes), made, key)
         title = text((call, "bold"), "  ", arrays)
-        out(*[""] * (number > 0), title, rows)
+        if number > 0:
+            out("")
+        out(title, rows)
 
 
 def _print_sums(found: _Found) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from artifact_store.cli.arguments import (
     run_at,
 )
 from artifact_store.cli.printing import (
+    command,
     count,
     duration,
     near,
@@ -21,6 +23,7 @@ from artifact_store.cli.printing import (
     print_json,
     size,
     table,
+    text,
 )
 from artifact_store.cli.selection import (
     Test,
@@ -32,6 +35,7 @@ from artifact_store.cli.selection import (
     is_of,
 )
 from artifact_store.equivalence import as_good
+from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
 from artifact_store.layout import Layout, key_of_manifest
 from artifact_store.listing import briefs
@@ -58,11 +62,20 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add("--stale", action="store_true", help=stale)
     code = "only what was made by this code: the beginning of its closure, as `show` prints it"
-    add("--code", metavar="DIGEST", help=code)
+    add("--code", type=_code, metavar="DIGEST", help=code)
     older = "only what was used last so long ago: 30d, 12h, 8w"
     add("--older-than", type=age, metavar="AGE", help=older)
     add("--pinned", action="store_true", help="what is pinned, too")
     add("--yes", action="store_true", help="do remove them")
+
+
+def _code(text: str) -> str:
+    # None at all would mean all code, which is what a variable that is not set would say.
+    if re.fullmatch("[0-9a-f]{4,64}", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no beginning of a closure: give 4 or more of its hex digits"
+    )
 
 
 def rm(arguments: argparse.Namespace) -> int:
@@ -76,22 +89,38 @@ def rm(arguments: argparse.Namespace) -> int:
         free = [key for key in keys if key.digest.hex not in stays]
         keys, kept = free, len(keys) - len(free)
     rows = _table(store, keys)
-    gained = store.remove(keys) if arguments.yes else freed_by(store, keys)
+    try:
+        gained, unread = freed_by(store, keys), ""
+    except (CorruptArtifact, UnknownFormat) as error:
+        gained, unread = 0, error.path
+    if arguments.yes:
+        gained = store.remove(keys)
     if arguments.json:
         names = [str(key) for key in keys]
         removed = {"removed": arguments.yes, "keys": names, "nbytes": gained}
-        print_json(removed | {"pinned": kept})
+        print_json(removed | {"pinned": kept, "unread": unread})
         return 0
 
     done = "Removed" if arguments.yes else "Would remove"
     freed = "freed" if arguments.yes else "to gain"
     what = f"{count(len(keys), 'entry')} of {near(store.location)}"
-    out(f"{done} {what}; {size(gained)} {freed}.", *[rows] * bool(keys))
+    out(f"{done} {what}; {size(gained)} {freed}.")
+    if keys:
+        out(rows)
+    if unread:
+        _print_why_data_stay(arguments, unread)
     if kept:
         out(f"Kept: {count(kept, 'entry')}, pinned. --pinned removes them too.")
     if keys and not arguments.yes:
         out("Nothing was removed. The same with --yes does it.")
     return 0
+
+
+def _print_why_data_stay(arguments: argparse.Namespace, unread: str) -> None:
+    named = f"{near(unread)} cannot be read now, and may name any of them"
+    out(text((f"Their data stay: {named}.", "yellow")))
+    out("Make it readable, read it with a newer release, or remove it. Then:")
+    out(command("remove data that no entry names", "gc", arguments.run))
 
 
 def _table(store: Store, keys: list[Key]) -> Table:
@@ -129,15 +158,16 @@ def _selected(arguments: argparse.Namespace, store: Store) -> list[Key]:
 
 
 def _by_code(arguments: argparse.Namespace, store: Store) -> list[Test]:
-    if arguments.code:
-        code: str = arguments.code
-        return [lambda one: one.provenance.closure.startswith(code)]
-    if not arguments.stale:
-        return []
-    now, contents = _today(arguments, store)
-    return [
-        lambda one: one.analysis in now and is_stale(one, *now[one.analysis], contents)
-    ]
+    tests: list[Test] = []
+    if arguments.code is not None:
+        tests.append(lambda one: one.provenance.closure.startswith(arguments.code))
+    if arguments.stale:
+        now, contents = _today(arguments, store)
+        tests.append(
+            lambda one: one.analysis in now
+            and is_stale(one, *now[one.analysis], contents)
+        )
+    return tests
 
 
 def _today(

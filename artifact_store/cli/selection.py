@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from artifact_store.cli.arguments import goes_by, run_at, split_names
 from artifact_store.errors import NoSuchAnalysis
 from artifact_store.layout import Layout, home_of_run
-from artifact_store.listing import Brief, briefs, listed_analyses, used_last
+from artifact_store.listing import Brief, Unread, briefs, listed_analyses, used_last
 from artifact_store.retention import is_made_of
 from artifact_store.runs import Run
 from artifact_store.staging import storage_time
@@ -38,14 +38,32 @@ def age(text: str) -> float:
     return int(number) * _SECONDS[unit]
 
 
+def folders_of(names: list[str] | None) -> list[str | None]:
+    """The folders of manifests in which to look for entries that go by some names; `None` stands for all of them."""
+    if not names or any(map(_is_function, names)):
+        return [None]
+    return [*dict.fromkeys(names)]
+
+
+def _is_function(name: str) -> bool:
+    """Whether a name is `module:function`, and not that of a folder."""
+    return ":" in name
+
+
 def check_names(names: list[str], store: Store) -> None:
     """Raise unless there are entries of every analysis that was named: a slip is no wish for nothing."""
-    known = listed_analyses(Layout(store.location))
+    layout = Layout(store.location)
+    known = listed_analyses(layout)
     for name in names:
-        if name.partition(":")[2] in known or name in known:
-            continue
-        if not any(goes_by(one, [name]) for one in briefs(Layout(store.location))):
+        if name not in known and not (_is_function(name) and _may_go_by(name, layout)):
             raise NoSuchAnalysis(name, store.location, tuple(known))
+
+
+def _may_go_by(name: str, layout: Layout) -> bool:
+    """Whether an entry goes by the name of a function; one that cannot be read may."""
+    unread: list[Unread] = []
+    every = briefs(layout, refuse=unread.append)
+    return any(goes_by(one, [name]) for one in every) or bool(unread)
 
 
 def by_epoch(arguments: argparse.Namespace, store: Store) -> list[Test]:

@@ -16,6 +16,7 @@ from artifact_store.cli.arguments import (
     add_epochs,
     add_place,
     begin,
+    epochs_as_asked,
     epochs_in,
     goes_by,
     import_from_here,
@@ -32,6 +33,7 @@ from artifact_store.cli.printing import (
     table,
     text,
 )
+from artifact_store.cli.selection import check_names, folders_of
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, listed_keys, number_of_entries
@@ -110,8 +112,8 @@ def _asked_for(
     if arguments.epochs is not None:
         run = run_at(arguments.run, arguments.pattern)
         labels = {run[one].label for one in epochs_in(run, arguments.epochs) or ()}
-    are_folders = names and not any(":" in name for name in names)
-    folders = dict.fromkeys(names) if are_folders else [None]
+    check_names(names or [], store)
+    folders = folders_of(names)
     found = [key for one in folders for key in _narrowed(layout, one, names, labels)]
     return iter(found), len(found)
 
@@ -180,7 +182,9 @@ def _print_reruns(done: list[reruns.Rerun], wrong: int) -> None:
     for why, number in skipped.most_common():
         out(text(f"{number:,} skipped: ", near(why)))
     again = count(len(done) - skipped.total(), "entry")
-    if wrong:
+    if len(done) == skipped.total():
+        out(text(("Nothing could be computed again.", "yellow")))
+    elif wrong:
         out(text((f"{wrong:,} of {again} not what was stored.", "red")))
     else:
         out(text((f"{again} computed again, bit by bit the same.", "green")))
@@ -200,9 +204,14 @@ def _print_finding(one: reruns.Rerun) -> None:
 
 def _print_how_to_repeat(arguments: argparse.Namespace, seed: int) -> None:
     if arguments.recompute != "all":
-        sample = ("--recompute", arguments.recompute, "--seed", str(seed))
-        names = arguments.analysis and ("--analysis", ",".join(arguments.analysis))
-        asked = ("verify", arguments.run, *(names or ()), *sample)
+        asked = ["verify", arguments.run]
+        if arguments.analysis is not None:
+            asked += ["--analysis", ",".join(arguments.analysis)]
+        if arguments.epochs is not None:
+            asked += ["--epochs", epochs_as_asked(arguments.epochs)]
+        if arguments.pattern != DEFAULT_PATTERN:
+            asked += ["--pattern", arguments.pattern]
+        asked += ["--recompute", arguments.recompute, "--seed", str(seed)]
         out(command("the same entries again", *asked))
 
 

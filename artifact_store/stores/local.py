@@ -15,7 +15,6 @@ import os
 import time
 from collections.abc import (
     Callable,
-    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -124,6 +123,22 @@ def _is_missing(error: CorruptArtifact | OSError) -> bool:
     """Whether data that were there a moment ago are not any more, so that somebody took them."""
     gone = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
     return isinstance(error, CorruptArtifact) or error.errno in gone
+
+
+class _Door(msgspec.Struct, frozen=True):
+    """A door, and its stat by which it is told from one that is made in its place."""
+
+    analysis: str
+    output: str
+    path: str
+    made: FileStat
+
+    def remove(self) -> None:
+        """Take it away, and its folder with the last; whoever publishes meanwhile has made another."""
+        with contextlib.suppress(OSError):
+            if FileStat.of(os.lstat(self.path)) == self.made:
+                os.unlink(self.path)
+                os.rmdir(os.path.dirname(self.path))
 
 
 class LocalStore:
@@ -241,7 +256,8 @@ class LocalStore:
             if self._manifest_or_none(
                 entry.key
             ) == entry.manifest and not self._would_unsign(path):
-                stage.appear(render_manifest(sealed), path)
+                # A hit is no publication: by the time of its manifest an entry is older or newer than another.
+                stage.supersede(render_manifest(sealed), path)
                 touched(entry.directory)
 
     def _would_unsign(self, path: str) -> bool:
@@ -458,6 +474,7 @@ class LocalStore:
         found = [one for one in map(self._manifest_or_none, removed) if one is not None]
         outputs = {one.output: one.nbytes for one in found}
         then = {output: self._touched_last(output) for output in outputs}
+        doors = list(self._doors({one.analysis for one in found}, outputs))
         # So that whoever touches them from now on leaves another time there.
         wait_past(self._layout.staging, max(then.values(), default=0))
         for key in removed:
@@ -477,8 +494,9 @@ class LocalStore:
                 for output in superfluous
                 if take(self._layout.group(output), stage, then[output])
             ]
-        for analysis in {key.analysis for key in removed}:
-            self._remove_doors(analysis, kept.get(analysis, set()))
+        for door in doors:
+            if door.output not in kept.get(door.analysis, ()):
+                door.remove()
         return sum(outputs[output] for output in gone)
 
     def _kept(self, orphans: set[str | None]) -> dict[str, set[str]]:
@@ -510,19 +528,21 @@ class LocalStore:
         is_here = (found.analysis, found.key) == (key.analysis, key.digest.hex)
         return found if is_here else None
 
-    def _remove_doors(self, analysis: str, kept: Collection[str]) -> None:
-        """Remove the doors of an analysis to data that are no longer its own."""
-        folder = f"{self._layout.root}/{analysis}"
-        refuse_links(folder, self._layout.root)
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                door = f"{folder}/{name}"
-                if (
-                    os.path.islink(door)
-                    and os.path.basename(os.readlink(door)) not in kept
-                ):
-                    os.unlink(door)
-            os.rmdir(folder)
+    def _doors(
+        self, analyses: Iterable[str], outputs: Iterable[str]
+    ) -> Iterator[_Door]:
+        """The doors of some analyses to some data; a link that says anything else is none of ours."""
+        behind = {self._layout.behind_door(output): output for output in outputs}
+        for analysis in analyses:
+            folder = f"{self._layout.root}/{analysis}"
+            refuse_links(folder, self._layout.root)
+            with contextlib.suppress(OSError):
+                for name in os.listdir(folder):
+                    path = f"{folder}/{name}"
+                    with contextlib.suppress(OSError):  # It is no link, or is gone.
+                        if output := behind.get(os.readlink(path)):
+                            made = FileStat.of(os.lstat(path))
+                            yield _Door(analysis, output, path, made)
 
     def set_aside(self, key: Key, cause: str) -> None:
         # What cannot be read need not be bad, and stays.

@@ -68,6 +68,11 @@ class OverlayStore(StoreAround):
         return f"OverlayStore({', '.join(map(repr, self._all))})"
 
     @property
+    def shared(self) -> list[str]:
+        """Where the stores are that are only looked into."""
+        return [store.location for store in self._shared]
+
+    @property
     def _all(self) -> list[Store]:
         return [self._inner, *self._shared]
 

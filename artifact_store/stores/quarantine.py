@@ -65,9 +65,14 @@ def quarantined(layout: Layout) -> Iterator[Quarantined]:
         found = [
             _noted(layout, name)
             for name in os.listdir(layout.quarantine)
-            if "-" in name
+            if is_aside(name)
         ]
         yield from sorted(found, key=lambda one: one.when)
+
+
+def is_aside(name: str) -> bool:
+    """Whether a name in quarantine is that of what was set aside, and not of the note of why."""
+    return "-" in name
 
 
 def note_of(aside: str) -> str:

@@ -177,10 +177,20 @@ class Records:
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
-        memo = self._known("digests", _memo_name(signature), _DIGESTS)
-        if memo is None or memo.boot != boot_id() or memo.boot == "unknown":
+        memo = self._memo(_memo_name(signature))
+        if memo is None:
             return None
         return {name: Digest("blake3", digest) for name, digest in memo.record.items()}
+
+    def is_memo(self, name: str) -> bool:
+        """Whether what was noted of files under a name can still be recalled; after another boot it never is."""
+        return self._memo(name) is not None
+
+    def _memo(self, name: str) -> _Digests | None:
+        memo = self._known("digests", name, _DIGESTS)
+        if memo is None or memo.boot != boot_id() or memo.boot == "unknown":
+            return None
+        return memo
 
     def remember(
         self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]

@@ -119,3 +119,30 @@ def test_settings_that_cannot_be_meant_are_named_and_the_rest_is_said(
     assert "no such mode" in problems["ARTIFACT_STORE_MODE"]
     assert "5 bytes" in problems["key"] and "short" not in out.replace("shorter", "")
     assert "no such setting" in problems["run/artifacts/.store/config.toml"]
+
+
+@pytest.mark.parametrize("place", ["run", "run/artifacts"])
+def test_a_store_that_cannot_be_meant_is_named_and_the_rest_is_said(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    shell.computed("mean")
+    monkeypatch.setenv("ARTIFACT_STORE", "a::b")
+    status, out, err = shell("doctor", place)
+    found = shell.json("doctor", place)["settings"]
+
+    assert (status, err) == (1, "") and "rename" in out
+    (named,) = [one for one in found if one["name"] == "ARTIFACT_STORE"]
+    assert named["value"] == "a::b" and "a name is empty. Name" in named["problem"]
+
+
+def test_the_stores_that_are_only_looked_into_are_named(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "shared stores" not in shell.json("doctor", "run")["facts"]
+    shell.computed("mean")
+    monkeypatch.setenv("ARTIFACT_STORE", "mine:run/artifacts")
+    shell.computed("above")
+    facts = shell.json("doctor", "run")["facts"]
+
+    assert facts["store"] == str(shell.home / "mine")
+    assert facts["shared stores"] == str(shell.store)

@@ -62,12 +62,30 @@ def test_what_was_set_aside_goes_only_if_asked(shell: Shell) -> None:
     shell.computed("mean")
 
     _, out, _ = shell("gc", "run")
-    assert "Kept: 1 set aside as corrupt, 2 B." in out
+    assert "Kept: 1 set aside as corrupt, with 1 note; " in out
     assert "artifact-store gc run --quarantined" in out
 
+    preview = shell.json("gc", "run", "--quarantined", "--dry-run")
     freed = shell.json("gc", "run", "--quarantined")
-    assert [one["kind"] for one in freed["garbage"]] == ["quarantine"]
+    assert preview == freed | {"removed": False}
+    assert sorted(one["kind"] for one in freed["garbage"]) == ["note", "quarantine"]
     assert "Kept" not in shell("gc", "run")[1]
+
+
+def test_what_was_set_aside_and_has_no_note_is_said_to_go(shell: Shell) -> None:
+    shell.computed("mean")
+    aside = shell.store / ".store/quarantine"
+    aside.mkdir()
+    (aside / "1-thing").write_bytes(bytes(100))
+    (aside / "2.json").write_bytes(b"{}")
+    asked = ("gc", "run", "--quarantined", "--max-files=1")
+    preview, shown = shell.json(*asked, "--dry-run"), shell(*asked, "--dry-run")[1]
+    _, out, _ = shell(*asked)
+
+    assert out == shown.replace("Would free", "Freed")
+    assert out.startswith("Freed 102 B") and list(aside.iterdir()) == []
+    # As many files as are left were foretold to be.
+    assert preview["left"]["files"] == files_of(shell)
 
 
 def test_a_dry_run_with_a_budget_says_exactly_what_is_then_freed(

@@ -24,7 +24,6 @@ def test_each_entry_is_a_line_that_show_understands(shell: Shell) -> None:
         (["--analysis=mean,above"], 6),
         (["--label=00500"], 2),
         (["--label=00500", "--analysis=above"], 1),
-        (["--analysis=absent"], 0),
     ],
     ids=str,
 )
@@ -32,6 +31,29 @@ def test_entries_are_filtered(shell: Shell, asked: list[str], number: int) -> No
     shell.computed("mean", "above")
 
     assert len(shell.json("ls", "run", *asked)) == number
+
+
+@pytest.mark.parametrize("name", ["absent", "probe:absent", "absent:mean"])
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=str)
+def test_a_misspelt_name_is_no_empty_list(
+    shell: Shell, name: str, more: list[str]
+) -> None:
+    shell.computed("mean")
+
+    status, out, err = shell("ls", "run", f"--analysis={name}", *more)
+    assert (status, out) == (2, "") and f"no entry of '{name}'" in err
+
+
+def test_above_shared_stores_the_private_one_is_listed_as_table_and_as_json(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.computed("mean")
+    monkeypatch.setenv("ARTIFACT_STORE", "mine:run/artifacts")
+    shell.computed("mean", "above")
+
+    assert {one["analysis"] for one in shell.json("ls", "run")} == {"above"}
+    assert "above@" in (table := shell("ls", "run")[1]) and "mean@" not in table
+    assert len(shell.json("ls", "run/artifacts")) == 3
 
 
 @pytest.mark.parametrize(

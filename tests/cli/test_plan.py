@@ -38,6 +38,13 @@ def test_what_is_no_range_is_refused(shell: Shell, asked: str) -> None:
     assert "is neither an epoch nor a range such as 0-1000" in err
 
 
+def test_a_range_does_not_end_before_it_begins(shell: Shell) -> None:
+    status, _, err = shell("plan", "run", "--epochs=0,5-2")
+
+    assert status == 2
+    assert "'5-2' ends before it begins" in err
+
+
 def test_the_time_is_estimated_from_what_it_took(shell: Shell) -> None:
     shell.computed("mean")
     shell.edit("values / 2", "values / 3")

@@ -64,6 +64,29 @@ def test_what_cannot_be_read_goes_with_its_analysis(shell: Shell) -> None:
     assert shell.json("verify", "run")["checked"] == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--yes"]], ids=str)
+def test_why_data_stay_and_what_to_do_is_said(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    shell.computed("mean", "above")
+    unreadable = shell.a_file_of("entries/above", "*.json")
+    real = os.open
+
+    def refuse(path: str, flags: int, *mode: int) -> int:
+        if path == str(unreadable):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    status, out, _ = shell("rm", "run", "--analysis=mean", *more)
+
+    assert status == 0 and "; 0 B" in out
+    name = unreadable.relative_to(shell.home)
+    assert f"Their data stay: {name} cannot be read now" in out
+    assert "artifact-store gc run" in out
+    assert shell.json("rm", "run", "--all")["unread"] == ""
+
+
 def test_all_must_be_said(shell: Shell) -> None:
     status, _, err = shell("rm", "run")
 
@@ -84,6 +107,39 @@ def test_what_was_made_by_some_code_or_used_long_ago_is_selected(shell: Shell) -
     os.utime(manifest, (1e9, 1e9))
     assert len(shell.json("rm", "run", "--all", "--older-than=8w")["keys"]) == 1
     assert shell("rm", "run", "--all", "--older-than=soon")[0] == 2
+
+
+@pytest.mark.parametrize("code", ["", "abc", "no-hex", "0" * 65])
+def test_what_is_no_beginning_of_a_digest_selects_nothing(
+    shell: Shell, code: str
+) -> None:
+    shell.computed("mean")
+
+    status, _, err = shell("rm", "run", "--all", "--code", code, "--yes")
+    assert status == 2 and "4 or more of its hex digits" in err
+    assert len(shell.json("ls", "run")) == 3
+
+
+def test_code_and_staleness_must_hold_together(shell: Shell) -> None:
+    shell.computed("mean")
+    (old,) = {one["provenance"]["closure"] for one in shell.json("ls", "run")}
+    asked = ("rm", "run", "--analysis=probe:mean", "--stale", "--code", old[:4])
+
+    assert shell.json(*asked)["keys"] == []
+    shell.edit("values / 2", "values / 3")
+    shell.computed("mean")
+    assert len(shell.json(*asked)["keys"]) == 3
+    shell.edit("values / 2", "values / 4")
+    assert len(shell.json(*asked[:-2])["keys"]) == 6
+    assert len(shell.json(*asked)["keys"]) == 3
+
+
+def test_an_empty_name_of_an_analysis_is_a_slip(shell: Shell) -> None:
+    shell.computed("mean")
+
+    status, _, err = shell("rm", "run", "--all", "--analysis", "", "--yes")
+    assert status == 2 and "no analysis is named" in err
+    assert len(shell.json("ls", "run")) == 3
 
 
 def test_an_analysis_that_has_no_entries_is_a_slip(shell: Shell) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from cli.conftest import Shell
 
@@ -33,6 +35,32 @@ def test_a_sample_is_computed_again(shell: Shell) -> None:
     assert status == 0
     assert "3 entries computed again, bit by bit the same." in out
     assert "artifact-store verify run --recompute 50% --seed 3" in out
+
+
+def test_the_command_that_is_printed_takes_the_same_sample(shell: Shell) -> None:
+    checkpoints = shell.home / "run/checkpoints"
+    for epoch in (0, 500, 1000):
+        old = checkpoints / f"checkpoint_epoch_{epoch:05d}.safetensors"
+        old.rename(checkpoints / f"epoch-{epoch}.safetensors")
+    pattern = "--pattern=checkpoints/epoch-{epoch}.safetensors"
+    asked = ("run", "--analysis=probe:mean,probe:above", "--epochs=0,1000-", pattern)
+    assert shell("run", *asked)[0] == 0
+    sample = ("--recompute=2", "--seed=7", "--jobs=1")
+    _, out, _ = shell("verify", *asked, *sample)
+    (line,) = [one for one in out.splitlines() if "# the same entries again" in one]
+    words = shlex.split(line, comments=True)[1:]
+
+    assert words[4:8] == ["--epochs", "0,1000-", *pattern.split("=", 1)]
+    assert shell.json(*words) == shell.json("verify", *asked, *sample)
+
+
+def test_what_is_skipped_does_not_pass_for_the_same(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 4")
+
+    status, out, _ = shell("verify", "run", "--recompute=all")
+    assert status == 0 and "bit by bit the same" not in out
+    assert "Nothing could be computed again." in out
 
 
 def test_what_does_not_come_out_again_is_shown(shell: Shell) -> None:
@@ -85,7 +113,7 @@ def test_reasons_why_something_is_not_computed_again_are_counted(shell: Shell) -
         (["--analysis=probe:mean"], 3),
         (["--epochs=500-"], 4),
         (["--epochs=500", "--analysis=above"], 1),
-        (["--analysis=absent"], 0),
+        (["--analysis=probe:mean,mean,above"], 6),
     ],
     ids=str,
 )
@@ -93,7 +121,24 @@ def test_it_can_be_narrowed(shell: Shell, asked: list[str], number: int) -> None
     shell.computed("mean", "above")
 
     assert shell.json("verify", "run", *asked)["checked"] == number
-    assert ("Nothing stored" in shell("verify", "run", *asked)[1]) == (not number)
+
+
+@pytest.mark.parametrize("name", ["means", "probe:means", "prob:mean", "above,means"])
+@pytest.mark.parametrize("more", [[], ["--recompute=all"]], ids=str)
+def test_a_misspelt_name_does_not_pass_for_verified(
+    shell: Shell, name: str, more: list[str]
+) -> None:
+    shell.computed("mean", "above")
+
+    status, out, err = shell("verify", "run", f"--analysis={name}", *more)
+    assert (status, out) == (2, "") and "has no entry of" in err
+
+
+def test_of_an_empty_store_nothing_is_verified(shell: Shell) -> None:
+    shell.computed("mean")
+    shell("rm", "run", "--all", "--yes")
+
+    assert "Nothing stored" in shell("verify", "run")[1]
 
 
 def test_what_cannot_be_read_is_found_however_it_is_narrowed(shell: Shell) -> None:

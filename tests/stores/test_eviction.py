@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,21 +13,15 @@ import pytest
 from contract import key, provenance, publication
 
 from artifact_store.errors import BadSetting
-from artifact_store.eviction import (
-    Budget,
-    Weight,
-    evicted,
-    eviction,
-    weighed,
-    weight_of,
-)
+from artifact_store.eviction import evicted, eviction, weighed
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.listing import briefs
+from artifact_store.listing import briefs, use_of
 from artifact_store.manifests import InputRecord
 from artifact_store.pins import pin, pinned, pins, unpin
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.local import LocalStore
+from artifact_store.weights import Budget, Weight, weight_of
 
 DAY = 86400.0
 
@@ -67,9 +62,7 @@ def published(
 def superseded(store: LocalStore, *names: str) -> None:
     """Newer entries of the same checkpoints, so that those of these names are no longer the newest."""
     for name in names:
-        published(
-            store, f"newer {name}", checkpoint=name, created="2027", elements=1, days=0
-        )
+        published(store, f"newer {name}", checkpoint=name, elements=1, days=0)
 
 
 def order(store: LocalStore) -> list[str]:
@@ -122,6 +115,36 @@ def test_what_is_pinned_leased_or_newest_stays(store: LocalStore) -> None:
     assert reasons[key("a")] == "pinned" and reasons[key("b")] == "being computed"
     assert reasons[key("d")] == reasons[key("newer a")] == "newest"
     assert found.left.exceeds(Budget(max_bytes=0))
+
+
+def test_an_entry_of_a_clock_that_is_ahead_does_not_stay_the_newest(
+    store: LocalStore,
+) -> None:
+    published(store, "a", days=2, created="2099-01-01")
+    published(store, "b", days=1, created="2026-01-01", checkpoint="a")
+    found = eviction(store, Budget(max_bytes=0), weight_of(store.location))
+
+    assert found.keys == [key("a")]
+    assert [one.protected for one in found.kept] == ["newest"]
+
+
+def test_a_hit_makes_no_old_entry_the_newest(store: LocalStore) -> None:
+    published(store, "a", days=2)
+    published(store, "b", days=1, checkpoint="a")
+    path = Path(store._layout.manifest(key("a")))
+    (data,) = [
+        one.output for one in store.manifests() if one.key == key("a").digest.hex
+    ]
+    os.utime(next(Path(store._layout.group(data)).glob("x/c.*")))
+    before = path.stat()
+
+    assert LocalStore(store.location).find(key("a")) is not None
+    # It was sealed anew, which counts as a use even where no access times are kept.
+    assert path.stat().st_ino != before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert use_of(path.stat()) > before.st_mtime + DAY
+    found = eviction(store, Budget(max_bytes=0), weight_of(store.location))
+    assert found.keys == [key("a")]
 
 
 def test_data_go_with_all_their_entries_or_not_at_all(store: LocalStore) -> None:
@@ -186,6 +209,27 @@ def test_what_goes_while_it_is_weighed_is_not_counted(
     assert [one.keys for one in weighed(Layout(store.location))] == [[key("b")]]
     gone = weight_of(f"{store.location}/nothing")
     assert gone == Weight(0, 0)
+
+
+def test_a_door_that_goes_while_doors_are_weighed_hides_no_other(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        published(store, name)
+    weights = {one.output: one.weight for one in weighed(Layout(store.location))}
+    real, going = os.readlink, [True]
+
+    def gone(path: str) -> str:
+        if going:
+            going.pop()
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "readlink", gone)
+    found = {one.output: one.weight for one in weighed(Layout(store.location))}
+
+    assert [one.files for one in weights.values()] == [5] * 4
+    assert sorted(one.files for one in found.values()) == [4, 5, 5, 5]
 
 
 def test_listing_is_no_use_and_a_hit_is(store: LocalStore) -> None:
@@ -295,12 +339,36 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
     assert "config.toml" in str(caught.value)
 
 
-def test_a_link_in_a_store_weighs_what_a_link_weighs(tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(bytes(10_000))
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "link").symlink_to(tmp_path / "large")
-    (tmp_path / "folder" / "other").symlink_to(tmp_path)
+@pytest.mark.parametrize(
+    "put, problem",
+    [
+        (lambda path: path.symlink_to("/etc/hostname"), "is no regular file"),
+        (lambda path: path.symlink_to("nowhere"), "is no regular file"),
+        (lambda path: path.mkdir(), "is no regular file"),
+        (lambda path: os.mkfifo(path), "is no regular file"),
+        (lambda path: path.write_bytes(b"#" * ((64 << 20) + 1)), "more than"),
+    ],
+    ids=["link", "dangling", "folder", "pipe", "large"],
+)
+def test_only_a_configuration_that_is_not_there_is_none(
+    store: LocalStore, put: Callable[[Path], object], problem: str
+) -> None:
+    published(store, "a")
+    put(Path(Layout(store.location).config))
+    with pytest.raises(BadSetting, match=problem) as caught:
+        settings_of(store.location, {})
+    assert "take away what is there" in str(caught.value)
 
-    assert weight_of(str(tmp_path / "folder")).files == 2
-    assert weight_of(str(tmp_path / "folder")).nbytes < 1000
-    assert weight_of(str(tmp_path / "large")) == Weight(10_000, 1)
+
+def test_a_configuration_that_may_not_be_read_is_not_none(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(store, "a")
+    Path(Layout(store.location).config).write_text("max_bytes = 1")
+
+    def refuse(path: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("artifact_store.settings.read_file", refuse)
+    with pytest.raises(BadSetting, match="Permission denied"):
+        settings_of(store.location, {})

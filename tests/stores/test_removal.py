@@ -16,7 +16,8 @@ from contract import key, publication
 
 from artifact_store.arrays import describe_group, file_stats
 from artifact_store.artifacts import Artifact
-from artifact_store.errors import CorruptArtifact
+from artifact_store.descriptors import _check_links
+from artifact_store.errors import CorruptArtifact, LinkInStore
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs, use_of
 from artifact_store.manifests import render_manifest
@@ -239,6 +240,73 @@ def test_what_is_adopted_while_it_is_removed_stays(
 
     assert store.remove([key("one")]) == 0
     assert is_whole(store, "two") and list(store.keys()) == [key("two")]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/etc/hostname", "nowhere", "../other", "../.store/data/ff/" + "f" * 64],
+)
+def test_a_link_that_is_no_door_to_what_goes_stays(
+    store: LocalStore, layout: Layout, target: str
+) -> None:
+    entry = store.publish(key("one"), publication(label="mine"))
+    theirs = [Path(layout.door("mean", name)) for name in ("theirs", "to-its-data")]
+    theirs[0].symlink_to(target)
+    theirs[1].symlink_to(entry.directory)
+
+    store.remove([key("one")])
+
+    assert not os.path.lexists(layout.door("mean", "mine"))
+    assert [os.readlink(one) for one in theirs] == [target, entry.directory]
+
+
+def test_a_file_among_doors_keeps_none_from_going(
+    store: LocalStore, layout: Layout
+) -> None:
+    store.publish(key("one"), publication(label="mine"))
+    (Path(layout.root) / "mean" / "a-note").write_text("of somebody")
+
+    store.remove([key("one")])
+
+    assert os.listdir(Path(layout.root) / "mean") == ["a-note"]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_door_of_what_is_published_meanwhile_stays(
+    store: LocalStore,
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    is_shared: bool,
+) -> None:
+    store.publish(key("one"), publication(label="door"))
+    if is_shared:
+        store.publish(key("three", analysis="other"), publication())
+    other, real = LocalStore(store.location), store._kept
+
+    def published_then(*given: Any) -> Any:
+        kept = real(*given)
+        other.publish(key("two"), publication(label="door"))
+        return kept
+
+    monkeypatch.setattr(store, "_kept", published_then)
+    store.remove([key("one")])
+
+    assert is_whole(store, "two")
+    assert os.path.exists(layout.door("mean", "door"))
+
+
+def test_where_doors_lie_behind_a_link_nothing_is_removed(
+    store: LocalStore, layout: Layout, tmp_path: Path
+) -> None:
+    store.publish(key("one"), publication(label="door"))
+    doors = Path(layout.root) / "mean"
+    doors.rename(tmp_path / "elsewhere")
+    doors.symlink_to(tmp_path / "elsewhere")
+    _check_links.cache_clear()
+
+    with pytest.raises(LinkInStore):
+        store.remove([key("one")])
+    assert is_whole(store)
 
 
 def test_what_is_removed_frees_what_it_says(store: LocalStore) -> None:
