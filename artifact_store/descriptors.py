@@ -27,8 +27,8 @@ from artifact_store.errors import CorruptArtifact, LinkInStore
 ALLOCATE_BYTES: Final = 1 << 20
 
 
-# What no manifest, record or metadata come near: those of 5,000 arrays take 1 MB.
-MOST_BYTES: Final = 64 << 20
+# What no manifest, record or metadata come near: those of 5,000 arrays take 1 MB. In memory, they may take 20 times that.
+MOST_BYTES: Final = 16 << 20
 
 
 class FileStat(msgspec.Struct, frozen=True, array_like=True):

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from artifact_store.environment import variable
-from artifact_store.errors import BadSetting, StoreOff
+from artifact_store.errors import BadSetting, ReadOnly, StoreOff
 from artifact_store.manifests import moment
 from artifact_store.recent import Recent
 from artifact_store.stores.around import (
@@ -106,6 +106,14 @@ def seen_by_mode(store: Store | None, declared: ModeName | None) -> Store | None
             return store
         current = _lasting(name)
     return current.over(store)
+
+
+def refuse_changes(location: str) -> None:
+    """Raise `ReadOnly` where a store is not to be written to: for who means to change what is kept there."""
+    current = _current.get()
+    name = variable(MODE_VARIABLE) if current is None else current.name
+    if name == "ro":
+        raise ReadOnly(location)
 
 
 class Modes(msgspec.Struct, frozen=True):

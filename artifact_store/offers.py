@@ -41,6 +41,11 @@ def offered() -> tuple[Analysis[..., Any], ...]:
     return tuple(found)
 
 
+def offered_functions() -> frozenset[str]:
+    """The `module:function` of all that is offered; nothing is imported for that."""
+    return frozenset(point.value for point in _points())
+
+
 def _points() -> list[EntryPoint]:
     from importlib.metadata import entry_points  # of its weight, see `versions`
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import platform
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
@@ -93,8 +93,16 @@ def sampled(keys: Iterable[Key], wanted: str, seed: int) -> list[Key]:
     return random.Random(seed).sample(known, number)
 
 
-def rerun(store: Store, run: Run, keys: Sequence[Key], n_jobs: int) -> Iterator[Rerun]:
-    """Compute each entry again that can be; in the order in which they are ready."""
+def rerun(
+    store: Store, run: Run, keys: Sequence[Key], trusted: Container[str], n_jobs: int
+) -> Iterator[Rerun]:
+    """Compute each entry again that can be; in the order in which they are ready.
+
+    Parameters
+    ----------
+    trusted
+        The functions that may be imported, as `module:function`: a store may come from a stranger, who names any.
+    """
     places = _places(store, run) if keys else {}
     tasks = []
     for key in keys:
@@ -105,6 +113,13 @@ def rerun(store: Store, run: Run, keys: Sequence[Key], n_jobs: int) -> Iterator[
         except ArtifactStoreError as error:
             yield Rerun(key, (), "skipped", str(error))
         else:
+            function = manifest.provenance.function
+            if function not in trusted:
+                why = (
+                    f"{function} is imported only if it is named: --analysis {function}"
+                )
+                yield replace(_named(manifest), state="skipped", why=why)
+                continue
             inputs = {one.digest for one in manifest.provenance.inputs}
             known = {one: places[one] for one in inputs & places.keys()}
             # Not the run that was digested, which has every checkpoint travel with it.

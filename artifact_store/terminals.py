@@ -18,3 +18,8 @@ _UNSEEN: Final = re.compile(
 def visible(words: str) -> str:
     """Words with whatever is not to be seen in them written out; in JSON that means the same."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
+
+
+def in_one_line(words: str) -> str:
+    """Words of which a stranger can make no second line, as if we had printed that."""
+    return words.replace("\n", "\\u000a")

@@ -13,6 +13,7 @@ from conftest import RunDirectory, WriteModule, times
 from artifact_store import AnalysisPipeline, Run
 from artifact_store.lookup import read_manifest
 from artifact_store.reruns import Rerun, rerun, sampled
+from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 
 PLANTED = """
@@ -132,9 +133,14 @@ def planted(
     return write_module("planted", PLANTED)
 
 
+def functions_in(store: Store) -> set[str]:
+    """Of every entry that can be read."""
+    return {one.provenance.function for one in store.manifests()}
+
+
 def rerun_all(run: Run) -> dict[str, Rerun]:
     store = store_at(run.path)
-    found = rerun(store, run, list(store.keys()), 2)
+    found = rerun(store, run, list(store.keys()), functions_in(store), 2)
     return {one.key.analysis: one for one in found}
 
 
@@ -172,6 +178,16 @@ def test_planted_impure_functions_are_found_and_pure_ones_are_not(
     assert after == before
 
 
+def test_a_function_is_imported_only_if_it_is_trusted(
+    planted: ModuleType, run: Run
+) -> None:
+    compute(planted, run, ["pure"])
+    store = store_at(run.path)
+
+    (found,) = rerun(store, run, list(store.keys()), {"other:pure"}, 1)
+    assert found.state == "skipped" and "--analysis planted:pure" in found.why
+
+
 def test_a_difference_is_the_doing_of_the_analysis_that_makes_it(
     planted: ModuleType, run: Run
 ) -> None:
@@ -205,7 +221,7 @@ def test_a_checkpoint_that_goes_meanwhile_is_no_fault_of_the_others(
         if read_manifest(store, key).provenance.inputs[0].label != gone.label
     ]
     states = []
-    for one in rerun(store, Run(run.path), keys, 1):
+    for one in rerun(store, Run(run.path), keys, functions_in(store), 1):
         states.append(one.state)
         gone.path.unlink(missing_ok=True)
 
@@ -238,7 +254,7 @@ def test_an_input_that_the_run_does_not_have_is_said(
     compute(planted, run, ["pure"])
     store, other = store_at(run.path), Run(run_directory("other", epochs=(1000,)))
 
-    (found,) = rerun(store, other, list(store.keys()), 1)
+    (found,) = rerun(store, other, list(store.keys()), functions_in(store), 1)
     assert found.state == "skipped"
     assert "other has nothing that holds what checkpoint_epoch_00500 held" in found.why
 
@@ -279,7 +295,9 @@ def test_a_checkpoint_that_cannot_be_read_keeps_no_other_from_being_looked_at(
     (run.path / "checkpoints/checkpoint_epoch_00000.safetensors").write_bytes(b"")
     store = store_at(run.path)
 
-    found = list(rerun(store, Run(run.path), list(store.keys()), 1))
+    found = list(
+        rerun(store, Run(run.path), list(store.keys()), functions_in(store), 1)
+    )
     assert sorted(one.state for one in found) == ["same", "skipped"]
 
 
@@ -304,7 +322,7 @@ def test_our_analyses_come_out_again_bit_by_bit(tmp_path: Path) -> None:
     AnalysisPipeline(run).run(epochs=epochs)
     store = store_at(run.path)
 
-    found = list(rerun(store, run, list(store.keys()), 2))
+    found = list(rerun(store, run, list(store.keys()), functions_in(store), 2))
     assert {one.state for one in found} == {"same"} and len(found) == 3 * len(epochs)
 
 

@@ -128,8 +128,8 @@ def epochs_in(run: Run, asked: Epochs | None) -> list[int] | None:
 
 def analyses_in(arguments: argparse.Namespace) -> Chosen:
     """The names of the analyses that were asked for, or all that are offered."""
-    import_from_here()
     names: list[str] | None = arguments.analysis
+    import_from_here(names)
     if names is not None:
         return names
     found = offered()
@@ -138,10 +138,14 @@ def analyses_in(arguments: argparse.Namespace) -> Chosen:
     return found
 
 
-def import_from_here() -> None:
-    """Let `module:function` be found in the current directory, as `python -m` does."""
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
+def import_from_here(names: Iterable[str] | None) -> None:
+    """Let a `module:function` that was named be found in the current directory too.
+
+    What is installed comes first, and nothing is found there where nobody named it: the directory may be that of a
+    run that somebody else made.
+    """
+    if any(":" in name for name in names or ()) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def goes_by(entry: Manifest | Brief, names: Iterable[str] | None) -> bool:

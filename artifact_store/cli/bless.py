@@ -29,6 +29,7 @@ from artifact_store.layout import Layout
 from artifact_store.listing import listed_analyses
 from artifact_store.manifests import Manifest
 from artifact_store.memoize import Analysis
+from artifact_store.modes import refuse_changes
 from artifact_store.offers import analysis_named
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
@@ -56,6 +57,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def carry_out(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
+    if arguments.yes or arguments.undo:
+        refuse_changes(store.location)
     names = listed_analyses(Layout(store.location))
     stated = [one for name in names for one in blessings(store, name)]
     if arguments.undo:
@@ -64,7 +67,7 @@ def carry_out(arguments: argparse.Namespace) -> int:
         return _list(stated, arguments)
     if not arguments.analysis:
         arguments.parser.error("name an ANALYSIS, or ask for the --list")
-    import_from_here()
+    import_from_here(arguments.analysis)
     analyses = [analysis_named(name) for name in arguments.analysis]
     pairs = [(one, _newest_of_other_code(store, one)) for one in analyses]
     for analysis, was in pairs:

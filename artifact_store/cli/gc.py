@@ -28,6 +28,7 @@ from artifact_store.eviction import (
 from artifact_store.garbage import Garbage, quarantined, removed, unneeded
 from artifact_store.layout import Layout
 from artifact_store.listing import number_of_entries
+from artifact_store.modes import refuse_changes
 from artifact_store.progress import bar
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.base import Store
@@ -90,6 +91,8 @@ def _read(read: Callable[[str, str], int], text: str) -> int:
 def gc(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
+    if not arguments.dry_run:
+        refuse_changes(store.location)
     budget = _budget(arguments, store)
     found, aside = _unneeded(store), quarantined(store)
     if arguments.quarantined:

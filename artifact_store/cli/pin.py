@@ -22,6 +22,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs
 from artifact_store.lookup import entry_meant, key_of
+from artifact_store.modes import refuse_changes
 from artifact_store.pins import Pin
 from artifact_store.pins import pin as state
 from artifact_store.pins import pins
@@ -51,6 +52,8 @@ def add_entries(parser: argparse.ArgumentParser) -> None:
 def pin(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store = store_at(arguments.run)
+    if _is_any_asked_for(arguments):
+        refuse_changes(store.location)
     # All are looked up before any is pinned: a slip changes nothing.
     meant = [*_named(arguments, store), *_selected(arguments, store)]
     stated = [state(store.location, key, label, arguments.note) for key, label in meant]

@@ -15,7 +15,7 @@ from artifact_store.listing import Brief, BriefArray
 from artifact_store.manifests import Manifest
 from artifact_store.plans import Plan, State, epochs_in_words
 from artifact_store.shards import DTYPES, StoredArray
-from artifact_store.terminals import visible
+from artifact_store.terminals import in_one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,7 +96,16 @@ def text(*pieces: str | tuple[str, str]) -> Text:
     """Words, each in a style if it has one."""
     from rich.text import Text
 
-    return Text.assemble(*pieces)
+    return Text.assemble(
+        *(
+            (
+                in_one_line(piece)
+                if isinstance(piece, str)
+                else (in_one_line(piece[0]), piece[1])
+            )
+            for piece in pieces
+        )
+    )
 
 
 def line(*pieces: str | tuple[str, str]) -> Text:
@@ -163,7 +172,7 @@ def takes(seconds: float | None) -> str:
 
 def labels(entry: Manifest | Brief) -> str:
     """What an entry was made of."""
-    return ",".join([one.label for one in entry.provenance.inputs]) or "-"
+    return in_one_line(",".join([one.label for one in entry.provenance.inputs])) or "-"
 
 
 def shape(stored: StoredArray | BriefArray) -> tuple[str, str]:

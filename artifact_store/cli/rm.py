@@ -39,6 +39,7 @@ from artifact_store.errors import CorruptArtifact, UnknownFormat
 from artifact_store.keys import Key
 from artifact_store.layout import Layout, key_of_manifest
 from artifact_store.listing import briefs
+from artifact_store.modes import refuse_changes
 from artifact_store.offers import analysis_named, offered
 from artifact_store.pins import pinned
 from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
@@ -83,6 +84,8 @@ def rm(arguments: argparse.Namespace) -> int:
     if not arguments.analysis and not arguments.all:
         arguments.parser.error("name an --analysis, or say --all")
     store = store_at(arguments.run)
+    if arguments.yes:
+        refuse_changes(store.location)
     keys, kept = _selected(arguments, store), 0
     if not arguments.pinned:
         stays = pinned(store.location)
@@ -174,8 +177,8 @@ def _today(
     arguments: argparse.Namespace, store: Store
 ) -> tuple[dict[str, tuple[set[str], str]], dict[str, str]]:
     """Code and declaration of each analysis, and the content of each checkpoint, as they are now."""
-    import_from_here()
     names, run = arguments.analysis, run_at(arguments.run)
+    import_from_here(names)
     analyses = [analysis_named(name) for name in names] if names else offered()
     now = {
         one.__name__: (

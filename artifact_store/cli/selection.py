@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -33,19 +34,19 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def age(text: str) -> float:
     """A number of seconds, as in `30d`."""
     number, unit = text[:-1], text[-1:]
-    if not number.isdecimal() or unit not in _SECONDS:
+    if not re.fullmatch("[0-9]{1,9}", number) or unit not in _SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no age such as 30d, 12h or 8w")
     return int(number) * _SECONDS[unit]
 
 
 def folders_of(names: list[str] | None) -> list[str | None]:
     """The folders of manifests in which to look for entries that go by some names; `None` stands for all of them."""
-    if not names or any(map(_is_function, names)):
+    if not names or any(map(is_function, names)):
         return [None]
     return [*dict.fromkeys(names)]
 
 
-def _is_function(name: str) -> bool:
+def is_function(name: str) -> bool:
     """Whether a name is `module:function`, and not that of a folder."""
     return ":" in name
 
@@ -55,7 +56,7 @@ def check_names(names: list[str], store: Store) -> None:
     layout = Layout(store.location)
     known = listed_analyses(layout)
     for name in names:
-        if name not in known and not (_is_function(name) and _may_go_by(name, layout)):
+        if name not in known and not (is_function(name) and _may_go_by(name, layout)):
             raise NoSuchAnalysis(name, store.location, tuple(known))
 
 

@@ -8,6 +8,7 @@ from artifact_store.cli.arguments import add_place, begin, split_names
 from artifact_store.cli.pin import add_entries
 from artifact_store.cli.printing import count, out, print_json
 from artifact_store.errors import NotPinned
+from artifact_store.modes import refuse_changes
 from artifact_store.pins import Pin, pins
 from artifact_store.pins import unpin as take_back
 from artifact_store.stores.locate import store_at
@@ -29,6 +30,7 @@ def unpin(arguments: argparse.Namespace) -> int:
     if not (arguments.entry or arguments.analysis or arguments.all):
         arguments.parser.error("name an ENTRY or an --analysis, or say --all")
     store = store_at(arguments.run)
+    refuse_changes(store.location)
     stated = pins(store.location)
     meant = dict.fromkeys(stated if arguments.all else [])
     for wanted in [*arguments.entry, *(arguments.analysis or [])]:

@@ -33,10 +33,11 @@ from artifact_store.cli.printing import (
     table,
     text,
 )
-from artifact_store.cli.selection import check_names, folders_of
+from artifact_store.cli.selection import check_names, folders_of, is_function
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, listed_keys, number_of_entries
+from artifact_store.offers import offered_functions
 from artifact_store.progress import bar
 from artifact_store.runs import DEFAULT_PATTERN
 from artifact_store.stores.base import Store
@@ -137,13 +138,15 @@ def _narrowed(
 
 def _recompute(arguments: argparse.Namespace, store: Store) -> int:
     """Compute a sample again."""
-    import_from_here()
+    names = arguments.analysis or []
+    import_from_here(names)
+    trusted = {*filter(is_function, names), *offered_functions()}
     run = run_at(arguments.run, arguments.pattern)
     seed = int.from_bytes(os.urandom(2)) if arguments.seed is None else arguments.seed
     keys = reruns.sampled(_asked_for(arguments, store)[0], arguments.recompute, seed)
     done, wrong = list[reruns.Rerun](), 0
     with bar("recompute", len(keys), "entry") as advance:
-        for one in reruns.rerun(store, run, keys, arguments.jobs or cores()):
+        for one in reruns.rerun(store, run, keys, trusted, arguments.jobs or cores()):
             done.append(one)
             wrong += one.state in reruns.FINDINGS
             advance(1, f"{wrong} wrong")

@@ -58,7 +58,7 @@ def _param(assigned: str) -> tuple[str, Any]:
 
 def why(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    import_from_here()
+    import_from_here([arguments.analysis])
     analysis, params = analysis_named(arguments.analysis), dict(arguments.param)
     try:
         inspect.signature(analysis.__wrapped__).bind(None, **params)

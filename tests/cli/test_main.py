@@ -177,3 +177,42 @@ def test_an_offered_analysis_that_is_left_out_is_told_once(
 
     assert "mean" in out and "heavy" not in out
     assert err.count("heavy needs torchlike") == 1 and "pip install" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rm", "run", "--all", "--yes"],
+        ["gc", "run"],
+        ["pin", "run", "mean@checkpoint_epoch_00500"],
+        ["unpin", "run", "--all"],
+        ["bless", "run", "probe:mean", "--yes"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_where_nothing_is_to_be_written_no_verb_changes_a_store(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    shell.computed("mean")
+    before = {one: one.lstat().st_mtime_ns for one in shell.store.rglob("*")}
+    monkeypatch.setenv("ARTIFACT_STORE_MODE", "ro")
+
+    status, _, err = shell(*words)
+    assert status == 2 and "is open for reading alone" in err
+    after = {one: one.lstat().st_mtime_ns for one in shell.store.rglob("*")}
+    assert after == before
+    # To look is to change nothing.
+    assert shell("rm", "run", "--all")[0] == shell("gc", "run", "--dry-run")[0] == 0
+
+
+def test_no_label_makes_a_line_of_its_own(shell: Shell) -> None:
+    checkpoints = shell.home / "run/checkpoints"
+    (checkpoints / "checkpoint_epoch_00500.safetensors").rename(
+        checkpoints / "all is well\nnothing is wrong-1.safetensors"
+    )
+    pattern = "--pattern=checkpoints/all is well\nnothing is wrong-{epoch}.safetensors"
+    assert shell("run", "run", "--analysis=probe:mean", pattern)[0] == 0
+
+    for words in (["ls", "run"], ["show", "run", "mean"], ["rm", "run", "--all"]):
+        lines = shell(*words)[1].splitlines()
+        assert not any(line.startswith("nothing is wrong") for line in lines), words

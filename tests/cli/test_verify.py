@@ -31,10 +31,19 @@ def test_a_damaged_byte_is_a_finding_and_stays_where_it_is(shell: Shell) -> None
 def test_a_sample_is_computed_again(shell: Shell) -> None:
     shell.computed("mean", "above")
 
-    status, out, _ = shell("verify", "run", "--recompute=50%", "--seed=3", "--jobs=1")
+    asked = ("run", "--analysis=probe:mean,probe:above", "--recompute=50%", "--seed=3")
+    status, out, _ = shell("verify", *asked, "--jobs=1")
     assert status == 0
     assert "3 entries computed again, bit by bit the same." in out
-    assert "artifact-store verify run --recompute 50% --seed 3" in out
+    assert "--recompute 50% --seed 3" in out
+
+
+def test_what_nobody_named_is_not_imported(shell: Shell) -> None:
+    shell.computed("mean")
+
+    status, out, _ = shell("verify", "run", "--recompute=1")
+    assert status == 0 and "Nothing could be computed again." in out
+    assert "1 skipped: probe:mean is imported only if it is named" in out
 
 
 def test_the_command_that_is_printed_takes_the_same_sample(shell: Shell) -> None:
@@ -71,11 +80,12 @@ def test_what_does_not_come_out_again_is_shown(shell: Shell) -> None:
     )
     assert shell("run", "run", "--analysis=impure:clock", "--epochs=500")[0] == 0
 
-    status, out, _ = shell("verify", "run", "--recompute=all")
+    named = ("run", "--analysis=impure:clock")
+    status, out, _ = shell("verify", *named, "--recompute=all")
     assert status == 1 and "clock@checkpoint_epoch_00500" in out
     assert "differs in 1 of 1 elements" in out and "1 of 1 entry not" in out
     assert "reads the clock" in out
-    (found,) = shell.json("verify", "run", "--recompute=1")["reruns"]
+    (found,) = shell.json("verify", *named, "--recompute=1")["reruns"]
     assert found["state"] == "differs" and found["analysis"] == "clock"
 
 
@@ -97,7 +107,8 @@ def test_reasons_why_something_is_not_computed_again_are_counted(shell: Shell) -
     shell.computed("mean", "above")
     shell.edit("values / 2", "values / 4")
 
-    status, out, _ = shell("verify", "run", "--recompute=all")
+    named = ("run", "--analysis=probe:mean,probe:above")
+    status, out, _ = shell("verify", *named, "--recompute=all")
     assert status == 0
     assert "3 skipped: it is of other code than today's" in out
     rows = [line.split() for line in out.splitlines()]
