@@ -27,7 +27,7 @@ from artifact_store.errors import CorruptArtifact, LinkInStore
 ALLOCATE_BYTES: Final = 1 << 20
 
 
-# What no manifest, record or metadata come near: those of 5,000 arrays take 1 MB. In memory, they may take 20 times that.
+# What no manifest, record or metadata come near: those of 5,000 arrays take 1 MB. In memory, some take 20 times that.
 MOST_BYTES: Final = 16 << 20
 
 
