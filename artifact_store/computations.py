@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar, copy_context
-from typing import Any
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, TypeVar
 from weakref import ref
 
 import msgspec
@@ -42,13 +42,14 @@ from artifact_store.inputs import (
 )
 from artifact_store.keys import Key, key_told
 from artifact_store.leases import let_go
-from artifact_store.modes import as_there, modes_of
 from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
 from artifact_store.results import arrays_of, drained, returned
 from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Publication
+
+T = TypeVar("T")
 
 # The keys that the code running now is computing: a function may call itself with other ignored arguments.
 _computing: ContextVar[frozenset[Key]] = ContextVar("_computing", default=frozenset())
@@ -134,15 +135,18 @@ def _is_defined_in(function: Any, analysis: Any) -> bool:
 def compute(call: Call, function: Callable[..., Any]) -> Publication:
     """What `function` returns for the arguments of `call`, and all that is to be kept with it."""
     # In a context of its own, so that an interrupt, wherever it comes, leaves nothing set of who notes and watches.
-    return copy_context().run(_computed, call, function)
+    context = copy_context()
+    return context.run(_computed, call, function, context)
 
 
-def _computed(call: Call, function: Callable[..., Any]) -> Publication:
+def _computed(
+    call: Call, function: Callable[..., Any], context: Context
+) -> Publication:
     started = time.perf_counter()
     recorder = Recorder(
         call.closure.calls, is_strict=is_strict(call.declaration.strict)
     )
-    recorder.modes = modes_of([call.declaration.mode])
+    recorder.context = context
     if call.closure.remembers:
         recorder.untold = "it may remember results of other analyses from before"
     inputs = anonymous(call.arguments.inputs, recorder)
@@ -282,12 +286,13 @@ def _recorder_told(arguments: Arguments) -> Recorder | None:
     return None
 
 
-def as_computed(arguments: Arguments) -> AbstractContextManager[None]:
-    """Have a thread that a computation started call in the mode of that computation, as its inputs tell."""
-    if not _open or _recorder.get() is not None:
-        return nullcontext()
-    recorder = _recorder_told(arguments)
-    return nullcontext() if recorder is None else as_there(recorder.modes)
+def where_computed(arguments: Arguments, ask: Callable[[], T]) -> T:
+    """What `ask` gives; in a thread that a computation started, what it gives where that runs, as its inputs tell."""
+    if _open and _recorder.get() is None:
+        recorder = _recorder_told(arguments)
+        if recorder is not None and recorder.context is not None:
+            return recorder.context.copy().run(ask)
+    return ask()
 
 
 @contextmanager

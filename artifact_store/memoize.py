@@ -22,7 +22,6 @@ from artifact_store.calls import Call, home_of_arguments
 from artifact_store.closures.caches import forget_stale
 from artifact_store.closures.reach import Callee, Closure, closure_of, whole_of
 from artifact_store.computations import (
-    as_computed,
     compute,
     compute_aside,
     computing,
@@ -30,6 +29,7 @@ from artifact_store.computations import (
     noting,
     recorder_of,
     uncached,
+    where_computed,
 )
 from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest
@@ -267,8 +267,9 @@ class Analysis(Generic[P, R]):
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         arguments = self._signature.bind(args, kwargs)
         declared, home = self.declaration, home_of_arguments(arguments)
-        with as_computed(arguments):
-            store = chosen_store(declared.store, home, declared.mode)
+        store = where_computed(
+            arguments, lambda: chosen_store(declared.store, home, declared.mode)
+        )
         if store is None:
             raise NoStore(self.__name__, STORE_VARIABLE)
         whole, closures = self._whole()

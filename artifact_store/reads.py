@@ -13,7 +13,8 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from contextvars import Context
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -95,8 +96,8 @@ class Recorder:
         Why the result may not be kept, if it may not: it depends on what may be otherwise at any time.
     flags
         What it did that a pure function would not.
-    modes
-        How the calls that it makes see their stores, as `modes.py` has it.
+    context
+        In which the computation runs.
     """
 
     def __init__(self, calls: Sequence[object] = (), *, is_strict: bool) -> None:
@@ -104,7 +105,7 @@ class Recorder:
         self.untold: str | None = None
         self.fleeting: str | None = None
         self.flags: dict[str, None] = {}
-        self.modes: Any = None
+        self.context: Context | None = None
         self._calls = {id(one): str(number) for number, one in enumerate(calls)}
         self._answers: dict[Question, str] = {}
         self._numbers: dict[Question, int] = {}
