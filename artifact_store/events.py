@@ -42,6 +42,9 @@ class SetAside(msgspec.Struct, frozen=True):
     key: Key
     cause: str
 
+    def __str__(self) -> str:
+        return f"{self.key.analysis}: {self.cause}"
+
 
 Event: TypeAlias = Hit | Miss | Published | SetAside
 Listener: TypeAlias = Callable[[Event], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from artifact_store.cli.arguments import add_place, begin
@@ -111,7 +112,7 @@ def gc(arguments: argparse.Namespace) -> int:
         _print_json(arguments, found, going, budget)
     else:
         _print(arguments, store, found, going, aside)
-        _print_excess(going, budget)
+        _print_excess(arguments.run, going, budget)
     return int(going.left.exceeds(budget))
 
 
@@ -199,8 +200,8 @@ def _by_analysis(going: Eviction) -> dict[str, list[Held]]:
     return found
 
 
-def _print_excess(going: Eviction, budget: Budget) -> None:
-    """What keeps a store from its budget, if anything does."""
+def _print_excess(run: Path, going: Eviction, budget: Budget) -> None:
+    """What keeps a store from its budget, if anything does, and what may go all the same."""
     if not going.left.exceeds(budget):
         return
     over = " and ".join(_excess(going.left, budget))
@@ -214,7 +215,11 @@ def _print_excess(going: Eviction, budget: Budget) -> None:
             rows.add_row(f"  {words}", f"{entries:,}", kept)
     beside = going.left - sum((one.weight for one in going.kept), Weight())
     rows.add_row("  everything else", "", size(max(0, beside.nbytes)))
-    out("", text((f"Over budget by {over}: ", "red"), left), rows)
+    stale = command(
+        "what is of other code, or of checkpoints that were replaced",
+        *("rm", run, "--all", "--stale"),
+    )
+    out("", text((f"Over budget by {over}: ", "red"), left), rows, "", stale)
 
 
 def _excess(left: Weight, budget: Budget) -> list[str]:

@@ -60,7 +60,8 @@ def status(arguments: argparse.Namespace) -> int:
         cells = [text(("-", "dim") if n == "0" else (n, style)) for n, style in numbers]
         counts.add_row(name, *cells)
     out(text((run.name, "bold"), span), "", counts, *causes(plan), "")
-    out(*([text((plan.same_weights(), "dim"))] if plan.twins else ()))
+    if plan.twins:
+        out(text((plan.same_weights(), "dim")))
     out(*_next(plan, arguments), *_unseen(run, plan))
     return _code(plan)
 
