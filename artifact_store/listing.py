@@ -17,10 +17,20 @@ import msgspec
 
 from artifact_store.descriptors import check_size, open_unnoted, refuse_links
 from artifact_store.digests import Count, Digest, Hex
-from artifact_store.errors import CorruptArtifact, UnknownFormat
+from artifact_store.errors import (
+    ArtifactStoreError,
+    CorruptArtifact,
+    UnknownFormat,
+)
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import MANIFEST_FORMAT, NOT_JSON, format_of
+from artifact_store.manifests import (
+    MANIFEST_FORMAT,
+    NOT_JSON,
+    Manifest,
+    format_of,
+    parse_manifest,
+)
 
 # Why a manifest is not listed.
 Unread: TypeAlias = CorruptArtifact | UnknownFormat
@@ -184,6 +194,18 @@ def _brief(path: str) -> Brief:
     if brief.format != MANIFEST_FORMAT:
         raise UnknownFormat(path, brief.format)
     return brief
+
+
+def manifest_at(layout: Layout, key: Key) -> Manifest | None:
+    """The whole manifest under a key, if it can be read; to look at it here is no use of the entry."""
+    path = layout.manifest(key)
+    try:
+        found = parse_manifest(read_unnoted(path), path)
+    except (ArtifactStoreError, OSError):
+        return None
+    # Its names become paths; those of a stranger may lead anywhere but here.
+    is_here = (found.analysis, found.key) == (key.analysis, key.digest.hex)
+    return found if is_here else None
 
 
 def read_unnoted(path: str) -> bytes:

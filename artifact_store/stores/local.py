@@ -41,19 +41,12 @@ from artifact_store.arrays import (
 from artifact_store.checked import is_signed
 from artifact_store.descriptors import refuse_links, sync
 from artifact_store.digests import Digest
-from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
-from artifact_store.events import log
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import HIDDEN, Layout
 from artifact_store.leases import leased, place_of
-from artifact_store.listing import (
-    Brief,
-    briefs,
-    listed_keys,
-    read_unnoted,
-    refuse_unread,
-)
+from artifact_store.listing import listed_keys, manifest_at
 from artifact_store.manifests import (
     DURABLE,
     MANIFEST_FORMAT,
@@ -64,7 +57,7 @@ from artifact_store.manifests import (
     render_manifest,
     seal_of,
 )
-from artifact_store.reads import Found, Step
+from artifact_store.reads import Step
 from artifact_store.signing import signing_key
 from artifact_store.staging import (
     Stage,
@@ -72,13 +65,12 @@ from artifact_store.staging import (
     staged,
     sweep,
     sync_upward,
-    take,
     touched,
-    wait_past,
 )
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.quarantine import set_aside
 from artifact_store.stores.records import Records, look, read
+from artifact_store.stores.removal import remove
 from artifact_store.stores.seen import SeenEntries
 from artifact_store.workers import worker
 
@@ -123,22 +115,6 @@ def _is_missing(error: CorruptArtifact | OSError) -> bool:
     """Whether data that were there a moment ago are not any more, so that somebody took them."""
     gone = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
     return isinstance(error, CorruptArtifact) or error.errno in gone
-
-
-class _Door(msgspec.Struct, frozen=True):
-    """A door, and its stat by which it is told from one that is made in its place."""
-
-    analysis: str
-    output: str
-    path: str
-    made: FileStat
-
-    def remove(self) -> None:
-        """Take it away, and its folder with the last; whoever publishes meanwhile has made another."""
-        with contextlib.suppress(OSError):
-            if FileStat.of(os.lstat(self.path)) == self.made:
-                os.unlink(self.path)
-                os.rmdir(os.path.dirname(self.path))
 
 
 class LocalStore:
@@ -253,8 +229,8 @@ class LocalStore:
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
             # two lines is still undone: microseconds, and what is undone is whole.
-            if self._manifest_or_none(
-                entry.key
+            if manifest_at(
+                self._layout, entry.key
             ) == entry.manifest and not self._would_unsign(path):
                 # A hit is no publication: by the time of its manifest an entry is older or newer than another.
                 stage.supersede(render_manifest(sealed), path)
@@ -398,25 +374,13 @@ class LocalStore:
         except FileNotFoundError:
             return None
 
-    def _lead_to(self, manifest: Brief) -> None:
-        """Have reads that led to an entry that was removed lead to this one, which was made from the same."""
-        node = str(manifest.reads)
-        key = Key(manifest.analysis, Digest("blake3", manifest.key))
-        for step in self.steps(Digest("blake3", node)):
-            if isinstance(step, Found) and not self._records.leads(step, key):
-                with contextlib.suppress(OSError), self._stage() as stage:
-                    self._records.keep_step(
-                        stage, node, Found(manifest.key, step.reads), key
-                    )
-                return
-
     def steps(self, node: Digest) -> Sequence[Step]:
         return self._records.steps(node)
 
     def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
         known = self._records.kin(key, kinship)
         found = (
-            self._manifest_or_none(Key(key.analysis, Digest("blake3", one)))
+            manifest_at(self._layout, Key(key.analysis, Digest("blake3", one)))
             for one in known
         )
         manifests = list(islice((one for one in found if one is not None), _KIN))
@@ -470,79 +434,7 @@ class LocalStore:
             stage.point(target, self._layout.door(entry.key.analysis, label))
 
     def remove(self, keys: Iterable[Key]) -> int:
-        removed = list(keys)
-        found = [one for one in map(self._manifest_or_none, removed) if one is not None]
-        outputs = {one.output: one.nbytes for one in found}
-        then = {output: self._touched_last(output) for output in outputs}
-        doors = list(self._doors({one.analysis for one in found}, outputs))
-        # So that whoever touches them from now on leaves another time there.
-        wait_past(self._layout.staging, max(then.values(), default=0))
-        for key in removed:
-            self._refuse_links(self._layout.manifest(key))
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._layout.manifest(key))
-        try:
-            kept = self._kept({one.reads for one in found})
-        except (CorruptArtifact, UnknownFormat) as error:
-            # What cannot be read now may name any data: they stay until `gc` can tell.
-            log.warning("%s", error)
-            return 0
-        superfluous = outputs.keys() - {one for of in kept.values() for one in of}
-        with self._stage() as stage:
-            gone = [
-                output
-                for output in superfluous
-                if take(self._layout.group(output), stage, then[output])
-            ]
-        for door in doors:
-            if door.output not in kept.get(door.analysis, ()):
-                door.remove()
-        return sum(outputs[output] for output in gone)
-
-    def _kept(self, orphans: set[str | None]) -> dict[str, set[str]]:
-        """The data that entries name, by analysis; reads that led to none any more lead to those made from the same."""
-        kept: dict[str, set[str]] = {}
-        for brief in briefs(self._layout, refuse=refuse_unread):
-            kept.setdefault(brief.analysis, set()).add(brief.output)
-            if brief.reads and brief.reads in orphans:
-                orphans.remove(brief.reads)
-                self._lead_to(brief)
-        return kept
-
-    def _touched_last(self, output: str) -> int:
-        """When data were published or named again, by the clock of the storage; 0 if they are not there."""
-        self._refuse_links(self._layout.group(output))
-        try:
-            return os.lstat(self._layout.group(output)).st_mtime_ns
-        except FileNotFoundError:
-            return 0
-
-    def _manifest_or_none(self, key: Key) -> Manifest | None:
-        """What is under a key, if it can be read; to look at it here is no use of the entry."""
-        path = self._layout.manifest(key)
-        try:
-            found = parse_manifest(read_unnoted(path), path)
-        except (ArtifactStoreError, OSError):
-            return None
-        # Its names become paths; those of a stranger may lead anywhere but here.
-        is_here = (found.analysis, found.key) == (key.analysis, key.digest.hex)
-        return found if is_here else None
-
-    def _doors(
-        self, analyses: Iterable[str], outputs: Iterable[str]
-    ) -> Iterator[_Door]:
-        """The doors of some analyses to some data; a link that says anything else is none of ours."""
-        behind = {self._layout.behind_door(output): output for output in outputs}
-        for analysis in analyses:
-            folder = f"{self._layout.root}/{analysis}"
-            refuse_links(folder, self._layout.root)
-            with contextlib.suppress(OSError):
-                for name in os.listdir(folder):
-                    path = f"{folder}/{name}"
-                    with contextlib.suppress(OSError):  # It is no link, or is gone.
-                        if output := behind.get(os.readlink(path)):
-                            made = FileStat.of(os.lstat(path))
-                            yield _Door(analysis, output, path, made)
+        return remove(self._layout, self._records, keys)
 
     def set_aside(self, key: Key, cause: str) -> None:
         # What cannot be read need not be bad, and stays.
@@ -565,7 +457,7 @@ class LocalStore:
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
         for key in self.keys(analysis):
-            manifest = self._manifest_or_none(key)
+            manifest = manifest_at(self._layout, key)
             if manifest is not None:
                 yield manifest
 

@@ -15,7 +15,7 @@ import pytest
 import zarr
 from contract import StoreContract, key, provenance, publication
 
-from artifact_store import arrays, staging
+from artifact_store import arrays, listing, staging
 from artifact_store.artifacts import Artifact
 from artifact_store.compressed import CompressedArray
 from artifact_store.digests import digest_of
@@ -630,8 +630,8 @@ def test_a_manifest_that_cannot_be_read_says_so_and_is_not_moved(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.publish(key(), publication())
-    for name in ("look", "read", "read_unnoted"):
-        monkeypatch.setattr(local, name, refuse)
+    for module, name in ((local, "look"), (local, "read"), (listing, "read_unnoted")):
+        monkeypatch.setattr(module, name, refuse)
 
     with pytest.raises(CorruptArtifact, match="cannot be read .Input/output"):
         store.find(key())

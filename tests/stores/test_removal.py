@@ -22,7 +22,7 @@ from artifact_store.layout import Layout
 from artifact_store.listing import briefs, use_of
 from artifact_store.manifests import render_manifest
 from artifact_store.staging import take
-from artifact_store.stores import local
+from artifact_store.stores import local, removal
 from artifact_store.stores.base import Entry
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.quarantine import quarantined
@@ -236,7 +236,7 @@ def test_what_is_adopted_while_it_is_removed_stays(
     other = LocalStore(store.location)
     # After the manifests were listed, and before data that none of them names are taken.
     adopt = once(lambda: other.adopt(adopted(entry, "two"), "door", ""), take)
-    monkeypatch.setattr(local, "take", adopt)
+    monkeypatch.setattr(removal, "take", adopt)
 
     assert store.remove([key("one")]) == 0
     assert is_whole(store, "two") and list(store.keys()) == [key("two")]
@@ -281,14 +281,14 @@ def test_the_door_of_what_is_published_meanwhile_stays(
     store.publish(key("one"), publication(label="door"))
     if is_shared:
         store.publish(key("three", analysis="other"), publication())
-    other, real = LocalStore(store.location), store._kept
+    other, real = LocalStore(store.location), removal._kept
 
     def published_then(*given: Any) -> Any:
         kept = real(*given)
         other.publish(key("two"), publication(label="door"))
         return kept
 
-    monkeypatch.setattr(store, "_kept", published_then)
+    monkeypatch.setattr(removal, "_kept", published_then)
     store.remove([key("one")])
 
     assert is_whole(store, "two")
