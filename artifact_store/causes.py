@@ -157,7 +157,7 @@ def _differences(manifest: Manifest, call: Call) -> Iterator[Cause]:
     if then.whole != call.whole.hex:
         yield Cause("upstream", "the analyses that it calls reach other code")
     elif manifest.key == call.key.digest.hex:
-        what = "it was kept before the mode refresh began, so it counts as missing"
+        what = "what is there is to be computed again, as by recompute or in the mode refresh"
         yield Cause("refresh", what)
     else:
         yield Cause(

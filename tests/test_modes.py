@@ -451,6 +451,15 @@ def test_where_results_are_required_one_that_cannot_be_read_now_is_not_computed(
         assert doubled(Checkpoint(checkpoint))["w"].sum() == 30
 
 
+def test_where_results_are_required_none_is_computed_again(
+    checkpoint: Path,
+) -> None:
+    doubled(Checkpoint(checkpoint))
+    with mode("require"), pytest.raises(MissRefused, match="to be computed again"):
+        doubled.recompute(Checkpoint(checkpoint))
+    assert LOG == ["doubled"]
+
+
 def test_where_results_are_required_a_corrupt_one_is_named(
     checkpoint: Path, settled: None
 ) -> None:
