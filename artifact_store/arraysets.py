@@ -81,8 +81,12 @@ def refuse_masks(name: str, value: object) -> None:
         advice = "Fill it, and return its mask as an array of its own."
         raise UnstorableArray(name, "a masked array", advice)
     if isinstance(value, list | tuple):
-        for one in value:
+        # Of numbers there may be millions, and where the first is one, all are.
+        for one in value if value and not isinstance(value[0], _NUMBERS) else ():
             refuse_masks(name, one)
+
+
+_NUMBERS: Final = (bool, int, float, complex, np.generic)
 
 
 def check_dtype(name: str, dtype: np.dtype[Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -41,7 +41,7 @@ from artifact_store.inputs import (
     place_of_stranger,
 )
 from artifact_store.keys import Key, key_told
-from artifact_store.leases import let_go
+from artifact_store.modes import is_mode_set
 from artifact_store.params import closures_of_types
 from artifact_store.purity import Impurity, is_strict, observed, refuse, unwatched
 from artifact_store.reads import Question, Recorder, Step, in_text, steps_of
@@ -64,32 +64,32 @@ _open: dict[int, ref[Recorder]] = {}
 _recorder: ContextVar[Recorder | None] = ContextVar("_recorder", default=None)
 
 
-@contextmanager
-def computing(call: Call) -> Iterator[None]:
+def computing(call: Call) -> AbstractContextManager[None]:
     """Hold the lease of `call`; a call inside itself has it already."""
-    outside = _computing.get()
-    if call.key in outside:
-        yield
-        return
-    if outside:
-        with _leased(call), _within(call.key):
-            yield
-        return
-    try:
-        with _leased(call), _within(call.key):
-            yield
-    finally:
-        # Wherever an interrupt came, and if it was between two lines of ours.
-        let_go()
+    return nullcontext() if call.key in _computing.get() else _Computing(call)
 
 
-@contextmanager
-def _within(key: Key) -> Iterator[None]:
-    token = _computing.set(_computing.get() | {key})
-    try:
-        yield
-    finally:
-        _computing.reset(token)
+class _Computing:
+    """A class and no generator, as a lease is: Ctrl-C leaves neither open."""
+
+    def __init__(self, call: Call) -> None:
+        self._lease, self._key = _leased(call), call.key
+        self._token: Token[frozenset[Key]] | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._lease.__enter__()
+            self._token = _computing.set(_computing.get() | {self._key})
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *given: object) -> None:
+        try:
+            if self._token is not None:
+                _computing.reset(self._token)
+        finally:
+            self._lease.__exit__(None, None, None)
 
 
 def _leased(call: Call) -> AbstractContextManager[None]:
@@ -288,7 +288,7 @@ def _recorder_told(arguments: Arguments) -> Recorder | None:
 
 def where_computed(arguments: Arguments, ask: Callable[[], T]) -> T:
     """What `ask` gives; in a thread that a computation started, what it gives where that runs, as its inputs tell."""
-    if _open and _recorder.get() is None:
+    if _open and _recorder.get() is None and not is_mode_set():
         recorder = _recorder_told(arguments)
         if recorder is not None and recorder.context is not None:
             return recorder.context.copy().run(ask)

@@ -14,8 +14,9 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final
+from weakref import WeakSet
 
 from artifact_store.descriptors import GUARDED, open_made
 
@@ -23,44 +24,87 @@ from artifact_store.descriptors import GUARDED, open_made
 _FLOCK: Final = struct.Struct("hhqqi4x")
 
 
-# By descriptor, every lease that this process holds or waits for, and the thread that does.
-_held: dict[int, tuple[str, int, int]] = {}
-
-
-def _share_none() -> None:
-    """Have a forked child share no lease: it would hold it on where its parent, who computes, dies."""
-    while _held:
-        os.close(_held.popitem()[0])
-
-
-os.register_at_fork(after_in_child=_share_none)
-
-
-def let_go() -> None:
-    """Let go what this thread still holds though it computes nothing: an interrupt came between two lines of ours."""
-    thread = threading.get_ident()
-    for descriptor, (_, _, holder) in list(_held.items()):
-        if holder == thread:
-            _close(descriptor)
-
-
-@contextlib.contextmanager
-def leased(path: str, place: int) -> Iterator[None]:
+def leased(path: str, place: int) -> AbstractContextManager[None]:
     """Hold the lease at `place` of the file at `path`, after waiting for whoever holds it now.
 
     Two threads of one process exclude each other too. Where locks cannot be had, nothing is held.
     """
-    process, descriptor = os.getpid(), _acquire_if_possible(path, place)
-    if descriptor is None:
-        yield
-        return
-    try:
-        yield
-    finally:
-        if process == os.getpid():
+    return _Lease(path, place)
+
+
+class _Lease:
+    """A lease that is held in a block, or as long as somebody refers to it.
+
+    A class and no generator: between the lines of one, Ctrl-C would leave a lease held that nobody lets go.
+    """
+
+    # Until there is one, however early it ends.
+    _descriptor: int | None = None
+
+    def __init__(self, path: str, place: int) -> None:
+        self._path, self._place = path, place
+        self._process, self._thread = os.getpid(), threading.get_ident()
+
+    def __enter__(self) -> None:
+        try:
+            self._clear_the_way()
+            _leases.add(self)
+            self._acquire()
+        except BaseException:
+            self.let_go()
+            raise
+
+    def __exit__(self, *given: object) -> None:
+        self.let_go()
+
+    def __del__(self) -> None:
+        self.let_go()
+
+    def _clear_the_way(self) -> None:
+        """Let go what this very thread holds of it: it never came back to where that was to be done."""
+        for other in list(_leases):
+            held = other._thread, other._path, other._place
+            if held == (self._thread, self._path, self._place) and other is not self:
+                other.let_go()
+
+    def let_go(self) -> None:
+        """Hold it no longer."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        if self._process == os.getpid():
             # What was forked by other means than `os.fork` shares the lock, so closing would not be enough.
-            _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, place)
-            _close(descriptor)
+            with contextlib.suppress(OSError):
+                _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, self._place)
+        os.close(descriptor)
+
+    def leave_to_parent(self) -> None:
+        """Hold it no longer in a forked child, and take it from nobody by that."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _acquire(self) -> None:
+        try:
+            self._descriptor = open_made(self._path, os.O_RDWR)
+            _lock(self._descriptor, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, self._place)
+        except OSError:
+            # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
+            # publishes then tells what is wrong with the place.
+            self.let_go()
+
+
+# Every lease that this process holds or waits for.
+_leases: WeakSet[_Lease] = WeakSet()
+
+
+def _share_none() -> None:
+    """Have a forked child share no lease: it would hold it on where its parent, who computes, dies."""
+    for lease in list(_leases):
+        lease.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_share_none)
 
 
 def is_leased(path: str, place: int) -> bool:
@@ -82,30 +126,6 @@ def is_leased(path: str, place: int) -> bool:
 def place_of(digest: str) -> int:
     """The place of the lease of a key: the beginning of a digest is as good as random, so no two keys ever meet."""
     return int(digest[:15], 16)
-
-
-def _acquire_if_possible(path: str, place: int) -> int | None:
-    try:
-        descriptor = open_made(path, os.O_RDWR)
-    except OSError:
-        # No lock service, no permission to write, no folder: computing twice is better than not at all, and who
-        # publishes then tells what is wrong with the place.
-        return None
-    _held[descriptor] = path, place, threading.get_ident()
-    try:
-        _lock(descriptor, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, place)
-    except OSError:
-        _close(descriptor)
-        return None
-    except BaseException:
-        _close(descriptor)
-        raise
-    return descriptor
-
-
-def _close(descriptor: int) -> None:
-    if _held.pop(descriptor, None) is not None:
-        os.close(descriptor)
 
 
 def _lock(descriptor: int, command: int, kind: int, place: int) -> None:

@@ -108,6 +108,11 @@ def seen_by_mode(store: Store | None, declared: ModeName | None) -> Store | None
     return current.over(store)
 
 
+def is_mode_set() -> bool:
+    """Whether a block around, in this thread, says in which mode calls are made."""
+    return _current.get() is not None
+
+
 def refuse_changes(location: str) -> None:
     """Raise `ReadOnly` where a store is not to be written to: for who means to change what is kept there."""
     current = _current.get()

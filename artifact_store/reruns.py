@@ -115,9 +115,7 @@ def rerun(
         else:
             function = manifest.provenance.function
             if function not in trusted:
-                why = (
-                    f"{function} is imported only if it is named: --analysis {function}"
-                )
+                why = _untrusted(function)
                 yield replace(_named(manifest), state="skipped", why=why)
                 continue
             inputs = {one.digest for one in manifest.provenance.inputs}
@@ -129,6 +127,13 @@ def rerun(
             why = f"the process that computed it {found.how}"
             found = _finding(task.manifest, "fails", why)
         yield found
+
+
+def _untrusted(function: str) -> str:
+    """Why a function is not imported."""
+    if function.startswith("__main__:"):
+        return f"{function} is of a script or notebook, which cannot be imported"
+    return f"{function} is imported only if it is named: --analysis {function}"
 
 
 def _kind_of(task: Task) -> str:

@@ -316,6 +316,9 @@ def _sweep_one(folder: str, old: float) -> None:
 
 def sync_upward(path: str, top: str) -> None:
     """Wait until a file or folder is on disk, and every folder that leads to it from `top` down."""
-    while len(path) >= len(top):
+    # The store as a whole may lie behind a link.
+    real = os.path.realpath(top)
+    path = real + path[len(top) :]
+    while len(path) >= len(real):
         sync(path)
         path = os.path.dirname(path)

@@ -12,7 +12,9 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import msgspec
 
@@ -33,6 +35,10 @@ THREADS = 4
 AHEAD = 2000
 # Of so many results it is known what was found, for entries that share them.
 RESULTS = 1 << 16
+# A compressed array of more bytes is looked at beside no other such one.
+LARGE = 64 << 20
+
+_unfolding = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,15 @@ def _examined(store: Store, key: Key) -> Manifest | Check:
 
 def _problem(store: Store, output: str, arrays: tuple[StoredArray, ...]) -> str:
     group = Layout(store.location).group(output)
+    # What unfolds to gigabytes does so one at a time.
+    is_large = any(one.codec != "raw" and one.nbytes > LARGE for one in arrays)
+    with _unfolding if is_large else nullcontext():
+        return _problem_of(store, group, output, arrays)
+
+
+def _problem_of(
+    store: Store, group: str, output: str, arrays: tuple[StoredArray, ...]
+) -> str:
     try:
         refuse_links(os.path.dirname(group), store.location)
         found = digest_group(group, arrays)

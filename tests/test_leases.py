@@ -160,3 +160,31 @@ def test_where_locks_cannot_be_asked_for_nothing_is_leased(
         monkeypatch.setattr(fcntl, "fcntl", refuse)
         assert not is_leased(path, 1)
         monkeypatch.undo()
+
+
+def test_a_thread_does_not_wait_for_a_lease_of_its_own(tmp_path: Path) -> None:
+    path, left = tmp_path / "lock", leased(str(tmp_path / "lock"), 1)
+    # As if it had been interrupted where it was to let go.
+    left.__enter__()
+    with leased(str(path), 1):
+        assert not is_free(path, 1)
+    assert is_free(path, 1)
+    left.__exit__(None, None, None)
+
+
+def test_a_lease_goes_with_the_last_that_refers_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    left = leased(str(path), 1)
+    left.__enter__()
+    assert not is_free(path, 1)
+    del left
+    assert is_free(path, 1)
+
+
+def test_who_lets_a_lease_go_twice_takes_none_of_another(tmp_path: Path) -> None:
+    first, path = leased(str(tmp_path / "lock"), 1), tmp_path / "lock"
+    with first:
+        pass
+    with leased(str(path), 2):
+        first.__exit__(None, None, None)
+        assert not is_free(path, 2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextvars
 import errno
 import inspect
 import os
@@ -1011,3 +1012,21 @@ def test_events_tell_what_happened_and_to_which_key(
     assert (miss, hit) == (Miss(key), Hit(key))
     assert isinstance(published, Published) and not isinstance(published, SetAside)
     assert published.key == key and published.nbytes > 0 and published.seconds >= 0
+
+
+@analysis
+def below_in_no_context(checkpoint: Checkpoint) -> Any:
+    return checkpoint["w"] * 2
+
+
+@analysis(strict=False)
+def above_no_context(checkpoint: Checkpoint) -> Any:
+    found = contextvars.Context().run(below_in_no_context, checkpoint)
+    return found.sum()
+
+
+def test_a_call_inside_another_may_know_nothing_of_it(checkpoint: Path) -> None:
+    # As in a greenlet, or an event loop that is entered again.
+    assert above_no_context(Checkpoint(checkpoint)) == 30
+    assert above_no_context.find(Checkpoint(checkpoint)) is not None
+    assert below_in_no_context.find(Checkpoint(checkpoint)) is not None

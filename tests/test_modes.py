@@ -193,6 +193,21 @@ def test_in_ro_a_thread_of_a_computation_writes_nothing_either(
     assert LOG == ["doubled"] * 2
 
 
+@analysis
+def in_a_thread_without(checkpoint: Checkpoint) -> Any:
+    def work() -> Any:
+        with mode("off"):
+            return doubled(checkpoint)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()["w"].sum()
+
+
+def test_a_thread_of_a_computation_may_choose_a_mode_itself(checkpoint: Path) -> None:
+    assert in_a_thread_without(Checkpoint(checkpoint)) == 30
+    assert doubled.find(Checkpoint(checkpoint)) is None
+
+
 def test_in_ro_no_store_is_made(checkpoint: Path) -> None:
     with mode("ro"):
         assert summed(Checkpoint(checkpoint)) == 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -139,13 +140,20 @@ def analyses_in(arguments: argparse.Namespace) -> Chosen:
 
 
 def import_from_here(names: Iterable[str] | None) -> None:
-    """Let a `module:function` that was named be found in the current directory too.
+    """Let a `module:function` that was named be found in the current directory, if it is found nowhere else.
 
-    What is installed comes first, and nothing is found there where nobody named it: the directory may be that of a
-    run that somebody else made.
+    Otherwise nothing is looked for there: the directory may be that of a run that somebody else made.
     """
-    if any(":" in name for name in names or ()) and os.getcwd() not in sys.path:
+    packages = {name.partition(":")[0].partition(".")[0] for name in names or () if ":" in name}  # fmt: skip
+    if os.getcwd() not in sys.path and not all(map(_is_found, packages)):
         sys.path.append(os.getcwd())
+
+
+def _is_found(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # `__main__`, or no name at all
+        return True
 
 
 def goes_by(entry: Manifest | Brief, names: Iterable[str] | None) -> bool:

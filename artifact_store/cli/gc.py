@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def _going(store: Store, budget: Budget, found: Sequence[Garbage]) -> Eviction:
     """What goes besides garbage."""
     if budget == Budget():
         return Eviction((), Weight(), ())
-    total = weight_of(store.location)
+    total = weight_of(os.path.realpath(store.location))
     for one in found:
         total = total - weight_of(one.path)
     return eviction(store, budget, total)

@@ -194,3 +194,13 @@ def test_a_dry_run_foretells_garbage_evictions_and_what_is_pinned_at_once(
     assert again.startswith("Nothing to remove") and "Over budget by" in again
     left = {one["key"] for one in littered.json("ls", "run")}
     assert set(entries[::3]) <= left and littered("verify", "run")[0] == 0
+
+
+def test_a_budget_holds_for_a_store_that_is_a_link_as_a_whole(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.store.rename(shell.home / "disk")
+    shell.store.symlink_to(shell.home / "disk")
+
+    here = shell.json("gc", "run", "--max-bytes=1", "--dry-run")["left"]
+    there = shell.json("gc", "disk", "--max-bytes=1", "--dry-run")["left"]
+    assert here == there and here["nbytes"] > 1000

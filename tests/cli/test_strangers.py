@@ -15,7 +15,20 @@ from artifact_store import Run
 TRAP = "from pathlib import Path\nPath(__file__).with_name('sprung').touch()\n"
 POINTS = "[artifact_store.analyses]\ntrap = evil:trap\n"
 
-SHADOWED = ("rich", "tqdm", "torch", "numcodecs", "xarray", "analyses", "evil", "probe")
+# The last ones are looked for, and not there: by the standard library, by xarray, by torch.
+SHADOWED = (
+    "rich",
+    "tqdm",
+    "torch",
+    "numcodecs",
+    "xarray",
+    "analyses",
+    "evil",
+    "probe",
+    "org",
+    "dask",
+    "cftime",
+)
 
 
 @pytest.fixture
@@ -47,6 +60,8 @@ def stranger(run_directory: RunDirectory, write_module: WriteModule) -> Path:
         ["du", "."],
         ["verify", "."],
         ["verify", ".", "--recompute", "all"],
+        ["verify", ".", "--analysis", "analyses.neurons:neuron_activations"],
+        ["status", ".", "--analysis", "analyses.neurons:neuron_activations"],
         ["rm", ".", "--all", "--stale"],
         ["pin", ".", "mean@checkpoint_epoch_00500"],
         ["gc", ".", "--max-bytes", "1"],
@@ -69,6 +84,6 @@ def test_no_verb_runs_what_lies_in_the_run_it_is_asked_about(
         text=True,
     )
 
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1) or "has no entry of" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (stranger / "sprung").exists()

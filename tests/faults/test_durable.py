@@ -142,3 +142,15 @@ def test_pages_that_the_disk_lost_are_written_again_by_the_next_durable_call(
     written = {path for name, path, _ in done if name == "write"}
     assert any(path.endswith("/w/c.0.0") for path in written)
     assert ("fsync", str(data)) in {one[:2] for one in done}
+
+
+def test_a_store_that_is_a_link_as_a_whole_keeps_durably_too(
+    tmp_path: Path, log: Path
+) -> None:
+    site = new_site(tmp_path / "run")
+    (tmp_path / "disk").mkdir()
+    site.store.symlink_to(tmp_path / "disk")
+    site.call("synced")
+
+    assert synced.find(site.checkpoint()) is not None
+    pin(str(site.store), synced.key(site.checkpoint()), "epoch_1")
