@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, Self, TypeVar, overload
+from weakref import WeakSet
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -47,7 +49,8 @@ class Recent(Generic[K, V]):
         self._limit, self._size_of = limit, size_of
         self._held: OrderedDict[K, V] = OrderedDict()
         self._size = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        _every.add(self)
 
     def get(self, key: K) -> V | None:
         """The value of a key; `None` if it is not at hand."""
@@ -60,18 +63,29 @@ class Recent(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Keep a value in place of the one that the key had."""
-        # Whoever would have to wait does without: in a forked child, the lock may belong to nobody that lives.
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
+        # Between `with` and a lock comes no interrupt, as it may between taking one and a `try`.
+        with self._lock:
             replaced = self._held.pop(key, None)
             self._size -= 0 if replaced is None else self._size_of(replaced)
             self._held[key] = value
             self._size += self._size_of(value)
             while self._size > self._limit:
                 self._size -= self._size_of(self._held.popitem(last=False)[1])
-        finally:
-            self._lock.release()
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def renew(self) -> None:
+        """Have a lock that nobody holds: in a forked child, the other may belong to nobody that lives."""
+        self._lock = threading.RLock()
+
+
+_every: WeakSet[Recent[Any, Any]] = WeakSet()
+
+
+def _renew_all() -> None:
+    for one in list(_every):
+        one.renew()
+
+
+os.register_at_fork(after_in_child=_renew_all)

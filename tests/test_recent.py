@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+
+import pytest
 
 from artifact_store.recent import Recent
 
@@ -47,3 +51,43 @@ def test_threads_do_not_make_it_grow() -> None:
 
     held = [recent.get(key) for key in range(70)]
     assert 0 < sum(len(one) for one in held if one is not None) <= 100
+
+
+def test_an_interrupt_leaves_it_to_others() -> None:
+    def size_of(value: int) -> int:
+        if value < 0:
+            raise KeyboardInterrupt
+        return 1
+
+    recent: Recent[str, int] = Recent(2, size_of)
+    with pytest.raises(KeyboardInterrupt):
+        recent.put("a", -1)
+    other = threading.Thread(target=recent.put, args=("b", 1), daemon=True)
+    other.start()
+    other.join(10)
+
+    assert recent.get("b") == 1
+
+
+def test_a_child_forked_while_another_thread_writes_does_not_wait_for_it() -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def size_of(value: int) -> int:
+        if value == 0:
+            begun.set()
+            goes_on.wait(10)
+        return 1
+
+    recent: Recent[str, int] = Recent(2, size_of)
+    other = threading.Thread(target=recent.put, args=("a", 0))
+    other.start()
+    begun.wait(10)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        recent.put("b", 1)
+        os._exit(0 if recent.get("b") == 1 else 1)
+    goes_on.set()
+    other.join()
+
+    assert os.waitpid(child, 0)[1] == 0
