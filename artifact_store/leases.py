@@ -16,7 +16,7 @@ import struct
 import threading
 from contextlib import AbstractContextManager
 from typing import Final
-from weakref import WeakSet
+from weakref import ref
 
 from artifact_store.descriptors import GUARDED, open_made
 
@@ -48,7 +48,8 @@ class _Lease:
     def __enter__(self) -> None:
         try:
             self._clear_the_way()
-            _leases.add(self)
+            number = id(self)
+            _leases[number] = ref(self, lambda _: _leases.pop(number, None))
             self._acquire()
         except BaseException:
             self.let_go()
@@ -62,9 +63,9 @@ class _Lease:
 
     def _clear_the_way(self) -> None:
         """Let go what this very thread holds of it: it never came back to where that was to be done."""
-        for other in list(_leases):
-            held = other._thread, other._path, other._place
-            if held == (self._thread, self._path, self._place) and other is not self:
+        mine = self._thread, self._path, self._place
+        for other in _known():
+            if (other._thread, other._path, other._place) == mine:
                 other.let_go()
 
     def let_go(self) -> None:
@@ -94,13 +95,18 @@ class _Lease:
             self.let_go()
 
 
-# Every lease that this process holds or waits for.
-_leases: WeakSet[_Lease] = WeakSet()
+# By their `id`, all leases that this process holds or waits for.
+_leases: dict[int, ref[_Lease]] = {}
+
+
+def _known() -> list[_Lease]:
+    # One step, between which no other thread comes.
+    return [lease for known in list(_leases.values()) if (lease := known())]
 
 
 def _share_none() -> None:
     """Have a forked child share no lease: it would hold it on where its parent, who computes, dies."""
-    for lease in list(_leases):
+    for lease in _known():
         lease.leave_to_parent()
 
 

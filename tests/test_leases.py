@@ -188,3 +188,25 @@ def test_who_lets_a_lease_go_twice_takes_none_of_another(tmp_path: Path) -> None
     with leased(str(path), 2):
         first.__exit__(None, None, None)
         assert not is_free(path, 2)
+
+
+def test_threads_that_want_many_leases_do_not_disturb_each_other(
+    tmp_path: Path,
+) -> None:
+    start, failed = threading.Barrier(8), list[BaseException]()
+
+    def work(number: int) -> None:
+        start.wait(10)
+        try:
+            for turn in range(300):
+                with leased(str(tmp_path / "lock"), number * 1000 + turn):
+                    pass
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
