@@ -72,8 +72,19 @@ def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
 def set_aside_if_there(call: Call, found: Entry, corrupt: CorruptArtifact) -> None:
     """The same of an entry that could not be read since it was found; if it was evicted since, it is not corrupt."""
     now = find_sound(call)
-    if now is not None and now.files == found.files:
+    if now is not None and now.files == found.files and not _can_be_read(now):
         set_aside(call, corrupt)
+
+
+def _can_be_read(entry: Entry) -> bool:
+    """Whether it can after all: its data may have been taken for superfluous, and put back."""
+    try:
+        Artifact(entry).numpy()
+    except CorruptArtifact:
+        return False
+    except OSError:
+        pass  # Which says nothing of the data.
+    return True
 
 
 def unreadable(call: Call, error: Exception, again: Publication) -> NotReadable:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from artifact_store import Checkpoint, analysis
+from artifact_store import Artifact, Checkpoint, analysis
 from artifact_store.errors import (
     BadSetting,
     CorruptArtifact,
@@ -16,6 +16,7 @@ from artifact_store.errors import (
     StoreFailed,
     UnknownFormat,
 )
+from artifact_store.events import Event, SetAside
 from artifact_store.signing import signing_key
 from artifact_store.stores.local import LocalStore
 
@@ -87,3 +88,19 @@ def test_arguments_that_cannot_be_written_out_cost_no_result(checkpoint: Path) -
     artifact = about.find(Checkpoint(checkpoint), 10**5000)
     assert artifact is not None
     assert artifact.provenance.params["number"].shown == "<int>"
+
+
+def test_data_that_are_gone_for_a_moment_are_not_set_aside(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Event]
+) -> None:
+    doubled(Checkpoint(checkpoint))
+    real = Artifact.numpy
+
+    def gone_once(artifact: Artifact) -> Any:
+        monkeypatch.setattr(Artifact, "numpy", real)
+        raise CorruptArtifact("c.0", "is missing")
+
+    monkeypatch.setattr(Artifact, "numpy", gone_once)
+    assert doubled(Checkpoint(checkpoint)).sum() == 30
+    assert [one for one in seen if isinstance(one, SetAside)] == []
+    assert RAN == ["doubled"]
