@@ -89,8 +89,8 @@ def open_store(root: str) -> LocalStore:
 _ATTEMPTS = 10
 
 # How long data are waited for that somebody is putting back: nobody needs more than microseconds, unless he is made
-# to wait himself.
-_BACK_SECONDS = (0.001, 0.004, 0.02)
+# to wait himself, as on a machine with more to do than cores.
+_BACK_SECONDS = (0.001, 0.004, 0.02, 0.1)
 
 # How many of the newest entries a miss is compared with.
 _KIN = 20
