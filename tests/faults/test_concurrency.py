@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from conftest import Injected, RunDirectory, WriteCheckpoint, WriteModule, times
 from harness import begun, in_child
+from joblib.externals.loky import get_reusable_executor
 
 from artifact_store import Checkpoint, Run, analysis
 from artifact_store.leases import is_leased, leased, place_of
@@ -243,6 +244,8 @@ def test_workers_of_every_kind_run_the_function_once(
     work = write_module("of_workers", WORK).work
     tasks = [(str(checkpoint), str(log))] * MANY
     if way == "loky":
+        # Workers that another test has started would not find this module.
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
         parallel = joblib.Parallel(n_jobs=2, backend="loky")
         done = parallel(joblib.delayed(work)(*task) for task in tasks)
     else:
