@@ -81,9 +81,10 @@ def refuse_masks(name: str, value: object) -> None:
         advice = "Fill it, and return its mask as an array of its own."
         raise UnstorableArray(name, "a masked array", advice)
     if isinstance(value, list | tuple):
-        # Of numbers there may be millions, and where the first is one, all are.
-        for one in value if value and not isinstance(value[0], _NUMBERS) else ():
-            refuse_masks(name, one)
+        # Of numbers there may be millions.
+        if not all(issubclass(kind, _NUMBERS) for kind in set(map(type, value))):
+            for one in value:
+                refuse_masks(name, one)
 
 
 _NUMBERS: Final = (bool, int, float, complex, np.generic)

@@ -723,3 +723,10 @@ def test_dimensions_that_xarray_could_not_open_are_refused(
 
     assert words in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_masked_number_among_others_is_refused() -> None:
+    numbers: Any = [1.0, np.ma.masked]
+    with pytest.raises(UnstorableArray, match="masked"):
+        normalize({"x": numbers})
+    assert normalize({"x": [1.0, 2]}).arrays[0].values.tolist() == [1, 2]
