@@ -19,7 +19,6 @@ from artifact_store.cli.printing import (
     STYLES,
     causes,
     command,
-    count,
     out,
     print_json,
     table,
@@ -31,6 +30,7 @@ from artifact_store.layout import Layout
 from artifact_store.listing import briefs, listed_analyses
 from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.plans import STATES, Plan, count_of, epochs_in_words
+from artifact_store.quantities import count
 from artifact_store.runs import DEFAULT_PATTERN, Run
 from artifact_store.stores.locate import store_at
 
