@@ -127,9 +127,9 @@ class AnalysisPipeline:
         run, done = self.run_of_checkpoints.name, list[Done]()
         try:
             with progress(run, totals) as tell:
-                for one in _all_done(units, n_jobs):
-                    done.append(one)
-                    tell(one)
+                for together in _all_done(units, n_jobs):
+                    done += together
+                    tell(together)
         except KeyboardInterrupt as interrupt:
             total, so_far = totals.total(), Outcome(run, tuple(done))
             raise PipelineInterrupted(so_far, len(done), total) from interrupt
@@ -218,14 +218,11 @@ def _input_of(unit: _Unit) -> Any:
     return unit.run if unit.epoch is None else unit.run[unit.epoch]
 
 
-def _all_done(units: list[_Unit], n_jobs: int) -> Iterator[Done]:
+def _all_done(units: list[_Unit], n_jobs: int) -> Iterator[list[Done]]:
     """What becomes of each call, as soon as that is known here: of a worker, when it is done with a checkpoint."""
     if n_jobs == 1:
-        for unit in units:
-            yield from _worked(unit)
-        return
-    for finished in each(_work, units, n_jobs, _memory(units)):
-        yield from finished
+        return ([one] for unit in units for one in _worked(unit))
+    return each(_work, units, n_jobs, _memory(units))
 
 
 def _work(unit: _Unit) -> list[Done]:

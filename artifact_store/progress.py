@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Advance: TypeAlias = Callable[[int, str], None]
-Tell: TypeAlias = Callable[[Done], None]
+Tell: TypeAlias = Callable[[Sequence[Done]], None]
 
-# Of the name of a run, and how many calls there are of each analysis, makes whom to tell of each that is done.
+# Of the name of a run, and how many calls there are of each analysis, makes whom to tell of those that are done, as
+# soon as that is known: of a worker, of all of a checkpoint together.
 Progress: TypeAlias = Callable[[str, Mapping[str, int]], AbstractContextManager[Tell]]
 
 # Nobody wants to see what is over when he looks.
@@ -46,8 +47,8 @@ def shown(run: str, totals: Mapping[str, int]) -> Iterator[Tell]:
             drawn = nullcontext(_Lines(run, tally).after)
     with drawn as moved:
 
-        def tell(one: Done) -> None:
-            tally.add(one)
+        def tell(together: Sequence[Done]) -> None:
+            tally.add(together)
             moved()
 
         yield tell
@@ -56,7 +57,7 @@ def shown(run: str, totals: Mapping[str, int]) -> Iterator[Tell]:
 @contextmanager
 def unseen(run: str, totals: Mapping[str, int]) -> Iterator[Tell]:
     """Tell nobody."""
-    yield lambda one: None
+    yield lambda together: None
 
 
 def watched_on() -> Literal["terminal", "notebook", "pipe"]:

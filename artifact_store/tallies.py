@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Final
 
 from artifact_store.outcomes import ENDINGS, Done, Ending
 from artifact_store.quantities import duration
 
-# The time that is left is told by the pace of this many.
+# The time that is left is told by the pace at which this many became known.
 _RECENT: Final = 64
 
 
@@ -23,19 +23,20 @@ class Tally:
     def __init__(self, totals: Mapping[str, int]) -> None:
         self.totals, self.total, self.done = dict(totals), sum(totals.values()), 0
         self.counts: Counter[tuple[str, Ending]] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
         self.begun = monotonic()
-        self._recent = deque([self.begun], maxlen=_RECENT)
+        self._recent = deque([(self.begun, 0)], maxlen=_RECENT)
 
-    def add(self, one: Done) -> None:
-        """Count one."""
-        if one.state == "computed" and not self.count("computed"):
+    def add(self, together: Sequence[Done]) -> None:
+        """Count some that became known together."""
+        if not self.count("computed") and any(o.state == "computed" for o in together):
             # Those that were there say nothing of how long the others take.
             self._recent = deque([self._recent[-1]], maxlen=_RECENT)
-        self.counts[one.analysis, one.state] += 1
-        self.seconds[one.analysis] += one.seconds  # type: ignore[assignment]
-        self.done += 1
-        self._recent.append(monotonic())
+        for one in together:
+            self.counts[one.analysis, one.state] += 1
+            self.seconds[one.analysis] = self.seconds.get(one.analysis, 0) + one.seconds
+        self.done += len(together)
+        self._recent.append((monotonic(), self.done))
 
     def count(self, state: Ending, analysis: str | None = None) -> int:
         """How many ended so, of one analysis or all."""
@@ -45,8 +46,9 @@ class Tally:
     @property
     def pace(self) -> float | None:
         """Seconds from one to the next, of late; `None` before the first."""
-        recent = tuple(self._recent)
-        return (recent[-1] - recent[0]) / (len(recent) - 1) if self.done else None
+        recent = self._recent  # Another thread may begin a new one.
+        (begin, before), (end, done) = recent[0], recent[-1]
+        return (end - begin) / (done - before) if done > before else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -54,7 +56,7 @@ class Tally:
         pace = self.pace
         if pace is None:
             return None
-        since = monotonic() - self._recent[-1]
+        since = monotonic() - self._recent[-1][0]
         return max(0.0, pace * (self.total - self.done) - since)
 
     def endings(self, analysis: str | None = None) -> str:

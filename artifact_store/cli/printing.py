@@ -87,7 +87,7 @@ def table(*heads: str, indent: int = 0) -> Table:
         drawn.add_column(
             " " * (indent if number == 0 else 0) + head.lstrip(">"),
             justify="right" if is_number else "left",
-            no_wrap=is_number or number == 0,
+            no_wrap=is_number,
             overflow="fold",
         )
     return drawn

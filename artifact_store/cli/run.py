@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -82,11 +82,13 @@ def _in_json(run: str, totals: Mapping[str, int]) -> Iterator[Tell]:
     with _stdout_alone() as alone:
         _line(alone, event="begin", run=run, total=tally.total, analyses=tally.totals)
 
-        def tell(one: Done) -> None:
-            tally.add(one)
-            standing = {"done": tally.done, "total": tally.total}
+        def tell(together: Sequence[Done]) -> None:
+            before = tally.done
+            tally.add(together)
             left = tally.seconds_left
-            _line(alone, event="artifact", **standing, **asdict(one), seconds_left=left)
+            for done, one in enumerate(together, start=before + 1):
+                standing = {"done": done, "total": tally.total, "seconds_left": left}
+                _line(alone, event="artifact", **standing, **asdict(one))
 
         yield tell
 

@@ -132,7 +132,7 @@ def test_the_exit_status_reaches_the_shell(shell: Shell) -> None:
     out, err = process.communicate()
 
     assert (process.returncode, err) == (1, "")
-    assert "never computed" in out
+    assert "not computed yet" in out
 
 
 def test_into_a_pipe_nothing_is_coloured_wrapped_or_cut(shell: Shell) -> None:
