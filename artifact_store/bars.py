@@ -54,13 +54,16 @@ def bars(run: str, tally: Tally, delay: float) -> Iterator[Callable[[], None]]:
 
 
 def _drawn(run: str, tally: Tally, height: int) -> Group:
+    if not tally.totals:
+        return Group()
     names = [n for n in tally.totals if _done(tally, n) < tally.totals[n]]
     names += [n for n in tally.totals if n not in names]
     shown = set(names[: max(1, height)])
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
     table.add_column(ratio=1, min_width=6)
-    table.add_column(no_wrap=True, justify="right")
+    widest = max(len(_count(tally, name)) for name in tally.totals)
+    table.add_column(no_wrap=True, justify="right", min_width=widest)
     table.add_column(no_wrap=True)
     for name in tally.totals:
         if name in shown:
@@ -73,7 +76,7 @@ def _drawn(run: str, tally: Tally, height: int) -> Group:
 def _row(tally: Tally, name: str) -> tuple[Text, ProgressBar, Text, Text]:
     done, total = _done(tally, name), tally.totals[name]
     bar = ProgressBar(total, done, complete_style="cyan", finished_style="green")
-    return Text(_safe(name)), bar, Text(f"{done}/{total}"), _facts(tally, name)
+    return Text(_safe(name)), bar, Text(_count(tally, name)), _facts(tally, name)
 
 
 def _facts(tally: Tally, name: str) -> Text:
@@ -97,6 +100,10 @@ def _last(run: str, tally: Tally) -> Text:
 
 def _done(tally: Tally, name: str) -> int:
     return sum(tally.count(state, name) for state in ENDINGS)
+
+
+def _count(tally: Tally, name: str) -> str:
+    return f"{_done(tally, name)}/{tally.totals[name]}"
 
 
 def _safe(words: str) -> str:
