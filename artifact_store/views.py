@@ -8,11 +8,14 @@ A view computes nothing: it is there when its artifacts are, and `Scene.steps` s
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from artifact_store.artifacts import Artifact
+from artifact_store.browsers import Size
 from artifact_store.checkpoints import Checkpoint
 from artifact_store.entry_points import loaded, points
 from artifact_store.errors import (
@@ -24,9 +27,12 @@ from artifact_store.errors import (
 )
 from artifact_store.layout import home_of
 from artifact_store.memoize import Analysis
+from artifact_store.pictures import Format
 from artifact_store.plans import Step, impossible, step_of
 from artifact_store.registry import ENTRY_POINTS
+from artifact_store.rendering import format_of, rendered, settled
 from artifact_store.runs import Run
+from artifact_store.stamps import Stamp, stamp_of, stamped
 from artifact_store.visuals import Visual, visuals_of
 
 Draw = Callable[..., Any]
@@ -61,6 +67,11 @@ class View:
     def is_along_run(self) -> bool:
         """Whether it shows all of a run, and at most marks an epoch in it."""
         return all(one.takes_run for one in self.needs.values())
+
+    @property
+    def takes_epoch(self) -> bool:
+        """Whether it is told the present epoch, to mark or show it."""
+        return EPOCH in inspect.signature(self.draw).parameters
 
     def of(self, run: Run, epoch: int | None, given: Mapping[str, Any]) -> Scene:
         """This view of a run at an epoch; by default, at its last one."""
@@ -104,6 +115,17 @@ class View:
             for name, text in texts.items()
             if name in self.visuals
         }
+
+    def shown(self, visuals: Mapping[str, Any]) -> dict[str, str]:
+        """The values of visual parameters as `parsed` reads them."""
+        return {
+            name: self.visuals[name].kind.show(value) for name, value in visuals.items()
+        }
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each visual parameter where none is given."""
+        return {name: one.default for name, one in self.visuals.items()}
 
     def _value(self, visual: Visual, given: Any, read: Callable[[Any], Any]) -> Any:
         try:
@@ -184,11 +206,42 @@ class Scene:
         """Show it, in a notebook or a browser."""
         self.figure().show()
 
+    def export(self, path: str | os.PathLike[str], size: Size = Size()) -> Path:
+        """Write it to a file, as its suffix says: `.svg`, `.png` or `.html`.
+
+        The file says what it was drawn from: `artifact-store why FILE`. The same artifacts give the same bytes.
+
+        Raises
+        ------
+        UnknownPicture
+            The suffix is another one.
+        NoBrowser
+            There is no Chromium to draw SVG or PNG with.
+        """
+        place = Path(path)
+        content = self.exported(format_of(place), size)
+        place.write_bytes(content)
+        return place
+
+    def exported(self, format: Format, size: Size = Size()) -> bytes:
+        """The content of such a file."""
+        artifacts = self.artifacts()
+        return rendered(self._drawn(artifacts), format, self._stamp(artifacts), size)
+
+    def stamped(self, drawn: bytes, format: Format) -> bytes:
+        """The content of such a file, of which a browser elsewhere has drawn the picture."""
+        plain = settled(drawn) if format == "svg" else drawn
+        return stamped(plain, format, self._stamp(self.artifacts()))
+
+    def _stamp(self, artifacts: Mapping[str, Artifact]) -> Stamp:
+        shown = self.view.shown(self.visuals)
+        return stamp_of(
+            self.view.name, shown, self.run.name, self.epoch, artifacts.values()
+        )
+
     def _drawn(self, artifacts: Mapping[str, Artifact]) -> Any:
-        draw = self.view.draw
-        takes_epoch = EPOCH in inspect.signature(draw).parameters
-        marked = {EPOCH: self.epoch} if takes_epoch else {}
-        return draw(**artifacts, **marked, **self.visuals)
+        marked = {EPOCH: self.epoch} if self.view.takes_epoch else {}
+        return self.view.draw(**artifacts, **marked, **self.visuals)
 
     def _given(self, one: Analysis[..., Any]) -> Run | Checkpoint:
         return self.run if one.takes_run else self.run[self.epoch]

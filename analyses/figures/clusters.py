@@ -37,6 +37,23 @@ def cluster_order(norm: NDArray[Any]) -> NDArray[np.intp]:
     return np.lexsort((-purest, cluster))
 
 
+def turn_order(norm: NDArray[Any]) -> NDArray[np.intp]:
+    """The purest neuron of each frequency in turn, then the next of each, from `norm (frequency, neuron)`.
+
+    The frequency with most on it comes first. Neurons of which no frequency has half of the power go last.
+    """
+    shares = np.nan_to_num(norm)
+    purest, cluster = shares.max(axis=0), shares.argmax(axis=0)  # (neuron,)
+    mixed = purest < 0.5
+    order = np.lexsort((-purest, cluster, mixed))
+    group = 2 * cluster[order] + mixed[order]
+    first = {each: number for number, each in reversed(list(enumerate(group.tolist())))}
+    turn = np.arange(len(order)) - [first[each] for each in group.tolist()]
+    size = np.bincount(cluster, weights=purest * ~mixed, minlength=len(shares))
+    ranked = np.lexsort((cluster[order], -size[cluster[order]], turn, mixed[order]))
+    return order[ranked]
+
+
 def neuron_clusters(
     norm: ArrayLike,
     frequency: ArrayLike,
