@@ -1100,3 +1100,65 @@ class NothingToBless(ArtifactStoreError, LookupError):
             f"{self.analysis}: {found}, so there is nothing to bless. To bless an edit, compute before it and bless "
             "after."
         )
+
+
+class NoStamp(ArtifactStoreError, LookupError):
+    """A file does not say what it was drawn from."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} does not say what it was drawn from: no view exported it as SVG, PNG or HTML, or a program "
+            "that saved it again left that out."
+        )
+
+
+class BadStamp(ArtifactStoreError, ValueError):
+    """What a picture says of itself cannot be believed, or no picture can be made to say it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}. Export the picture again."
+
+
+class UnknownPicture(ArtifactStoreError, ValueError):
+    """A picture was to be written in a format that there is not."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} names no format of a picture. Let it end in .svg, .png or .html."
+
+
+class NoBrowser(ArtifactStoreError, RuntimeError):
+    """A picture needs a browser to draw it, and there is none."""
+
+    def __init__(self, named: str | None, missing: str) -> None:
+        super().__init__(named, missing)
+        self.named, self.missing = named, missing
+
+    def __str__(self) -> str:
+        where = f" BROWSER_PATH names {self.named}, which is no file." if self.named else ""  # fmt: skip
+        return f"SVG and PNG are drawn by a browser.{where} {self.missing}, or export .html."
+
+
+class BrowserFailed(ArtifactStoreError, RuntimeError):
+    """The browser did not draw a picture."""
+
+    def __init__(self, browser: str, problem: str) -> None:
+        super().__init__(browser, problem)
+        self.browser, self.problem = browser, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.browser} did not draw the picture: {self.problem}. Try it again; BROWSER_PATH names another "
+            "Chrome or Chromium; .html is exported without one."
+        )

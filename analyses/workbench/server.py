@@ -103,7 +103,7 @@ def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
         names = shelf.names
         return page(link_of(query or "", names, views), names, views)
 
-    app.clientside_callback(
+    app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("workbench", "changed"),
         Output("state", "data"),
         Input("run", "value"),

@@ -21,8 +21,8 @@ class NoRuns(ArtifactStoreError, LookupError):
 
     def __str__(self) -> str:
         return (
-            f"{self.folder} holds no run: neither it nor any folder in it has checkpoints/checkpoint_epoch_*.safetensors. "
-            "`python -m analyses train` makes one."
+            f"{self.folder} holds no run: neither it nor any folder in it has "
+            "checkpoints/checkpoint_epoch_*.safetensors. `python -m analyses train` makes one."
         )
 
 
