@@ -6,10 +6,14 @@ light or dark paper by exchanging the template alone.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+
+# A trace or a part of a layout, as Plotly's JSON has it.
+Spec: TypeAlias = dict[str, Any]
 
 FONT = (
     "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -93,9 +97,13 @@ def _template(*, ink: str, quiet: str, grid: str, paper: str) -> go.layout.Templ
     )
 
 
-def styled(figure: go.Figure, title: str, **layout: Any) -> go.Figure:
-    """`figure` in the common look, with its title."""
-    return figure.update_layout(template=light_template(), title_text=title, **layout)
+def drawn(traces: Sequence[Spec], title: str, **layout: Any) -> go.Figure:
+    """A figure in the common look, with its title.
+
+    Made of plain dicts at once: Plotly checks every trace and every update anew, which takes longer than all else.
+    """
+    look = {"template": light_template(), "title": {"text": title}}
+    return go.Figure({"data": list(traces), "layout": look | layout})
 
 
 def epoch_axis(epochs: NDArray[Any]) -> dict[str, Any]:
