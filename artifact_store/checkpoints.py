@@ -228,6 +228,9 @@ class Checkpoint(Content):
             case _:
                 return self.root.hex
 
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.Checkpoint", self.root.hex
+
     def __repr__(self) -> str:
         return f"Checkpoint({self._label}, {len(self)} tensors)"
 

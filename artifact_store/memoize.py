@@ -377,6 +377,9 @@ class Analysis(Generic[P, R]):
     def _counts(self) -> Counts:
         return Counts()
 
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.Analysis", self.identity, self.whole.hex
+
     def __set_name__(self, owner: type, name: str) -> None:
         raise MethodRefused(f"{owner.__qualname__}.{name}")
 

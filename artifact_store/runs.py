@@ -104,6 +104,9 @@ class Run(Mapping[int, Checkpoint]):
     ) -> xarray.DataArray:
         """One array of an analysis along the epochs, lazy: only what is indexed is read, and nothing is computed.
 
+        `.chunk(epoch=1)` hands it to dask, an epoch at a time; its workers, threads or processes, are told where the
+        data are, and read what they need.
+
         Parameters
         ----------
         array
@@ -171,6 +174,10 @@ class Run(Mapping[int, Checkpoint]):
 
     def __contains__(self, epoch: object) -> bool:
         return epoch in self._paths
+
+    def __dask_tokenize__(self) -> Any:
+        roots = [(epoch, one.root.hex) for epoch, one in self.items()]
+        return "artifact_store.Run", roots
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
