@@ -125,7 +125,7 @@
         const notice = element("div", { class: "notice", hidden: true });
         const name = element("p", { class: "of" }, run);
         const pane = element("div", { class: "pane", "data-run": run }, name, figure, notice);
-        panes.set(pane, { view, run, figure, notice, name, key: "", seen: false, along: null });
+        panes.set(pane, { view, run, figure, notice, name, key: "", seen: null });
         inSight.observe(pane);
         return pane;
       }));
@@ -155,7 +155,11 @@
     for (const pane of panes.values()) if (pane.follows === "mark") moveMark(pane, epochNow());
     if (underway || !look) return;
     const wanted = [...panes.values()].filter((pane) => pane.seen && pane.key !== keyOf(pane, wantedOf(pane)));
-    if (!wanted.length) return settled();
+    if (!wanted.length) {
+      // Until each has been looked at, nobody knows what is in sight.
+      if ([...panes.values()].every((pane) => pane.seen !== null)) settled();
+      return;
+    }
     underway = true;
     try {
       const asked = wanted.map(wantedOf);
@@ -354,7 +358,12 @@
     dash_clientside.set_props("slider", { value: Math.min(Math.max(to, 0), last) });
   });
 
-  window.workbench = { state, panes };
+  // Whether a view shows what the controls say; for whoever drives the page from outside.
+  function isCurrent(view) {
+    return [...panes.values()].every((pane) => pane.view !== view || pane.key === keyOf(pane, wantedOf(pane)));
+  }
+
+  window.workbench = { state, panes, isCurrent };
   window.dash_clientside = Object.assign({}, window.dash_clientside, { workbench: { changed } });
 
   fetch("look").then((answer) => answer.json()).then((found) => {
