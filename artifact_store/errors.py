@@ -938,6 +938,23 @@ class PipelineFailed(ArtifactStoreError):
         )
 
 
+class PipelineInterrupted(KeyboardInterrupt):
+    """Somebody stopped a pipeline; `outcome` has what it had done, all of which is kept.
+
+    No `ArtifactStoreError`: whoever goes on after errors must not go on after this.
+    """
+
+    def __init__(self, outcome: object, done: int, total: int) -> None:
+        super().__init__(outcome, done, total)
+        self.outcome, self.done, self.total = outcome, done, total
+
+    def __str__(self) -> str:
+        return (
+            f"{self.outcome} of {self.total}. What is done is kept: the same again resumes, with the "
+            f"{self.total - self.done} that are left."
+        )
+
+
 class MissingStore(ArtifactStoreError, FileNotFoundError):
     """There is no store where one was looked for."""
 
