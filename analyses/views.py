@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from analyses.clusters import neuron_freq_norm
 from analyses.embedding import fourier_coefficients
 from analyses.figures.activations import activation_heatmaps
+from analyses.figures.checks import positions_of
 from analyses.figures.clusters import cluster_order
 from analyses.figures.clusters import neuron_clusters as clusters_figure
 from analyses.figures.clusters import turn_order
@@ -78,11 +79,11 @@ def activation_heatmap(
         last = max(-(-len(order) // count), 1)
         first = (min(page, last) - 1) * count
         neurons = tuple(order[first : first + count].tolist())
-    known = [neuron for neuron in neurons if neuron < len(grids)]
+    rows = positions_of(neurons, range(len(grids)))
     return activation_heatmaps(
-        np.stack([grids[neuron] for neuron in known]) if known else grids[:0],
+        np.stack([grids[row] for row in rows]),
         neurons,
-        numbers=known,
+        numbers=neurons,
         columns=4 if len(neurons) <= 12 else 6,
         colorscale=colours,
         value_range=scale,
