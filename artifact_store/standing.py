@@ -96,7 +96,7 @@ def _call(
     if analysis is None:
         raise _Unknown(f"{drawn.function} is imported only if it is named, after the run")  # fmt: skip
     if len(drawn.inputs) != 1:
-        raise _Unknown("it was made of several inputs")
+        raise _Unknown("it was not made of one input")
     label = drawn.inputs[0].label
     asked = run if analysis.takes_run else inputs.get(label)
     if asked is None:
