@@ -14,8 +14,6 @@ from artifact_store.causes import SHORT, Cause
 from artifact_store.cli.arguments import import_from_here, run_at
 from artifact_store.cli.printing import (
     cause_lines,
-    count,
-    duration,
     line,
     near,
     out,
@@ -27,6 +25,7 @@ from artifact_store.errors import MissingFile
 from artifact_store.memoize import Analysis
 from artifact_store.offers import analysis_named, offered_functions
 from artifact_store.pictures import MAX_PICTURE
+from artifact_store.quantities import count, duration
 from artifact_store.stamps import Stamp, StampedArtifact, StampedMember, read_stamp
 from artifact_store.standing import Standing, State, standings
 

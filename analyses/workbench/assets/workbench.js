@@ -260,7 +260,7 @@
     const open = steps.filter((step) => !["fresh", "drift"].includes(step.state));
     const rows = open.map((step) => element("li", {},
       element("code", {}, step.analysis), ` is ${step.state}`,
-      element("ul", {}, ...step.causes.map((cause, number) => element("li", {}, cause, ...detailOf(cause, step.details[number])))));
+      element("ul", {}, ...step.causes.map((cause, number) => element("li", {}, cause, ...detailOf(cause, step.details[number]))))));
     const functions = open.map((step) => step.function);
     const running = jobs.find((job) => job.state === "running" && job.run === pane.run
       && job.analyses.some((name) => functions.includes(name)));
