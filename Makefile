@@ -37,7 +37,8 @@ test-browser: $(TESTABLE) browser
 browser:
 	@test -n "$$BROWSER_PATH" || command -v chromium >/dev/null || { \
 	  echo "make: there is no chromium, and these tests are driven in one: installing Debian's"; \
-	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	} || { \
 	  echo "make: chromium could not be installed. Install it by hand (Debian: apt-get install chromium), or name a Chrome: BROWSER_PATH=/path/to/chrome make test-browser" >&2; \
 	  exit 1; \

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from analyses.gather import gather
-from analyses.report import render_report
+from analyses.gather import report_of
 from analyses.train import Training, train
 from artifact_store import ArtifactStoreError, Run
 from artifact_store.cli import main as artifact_store_main
@@ -117,7 +116,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     """`report`: carry it out, and say where the page is."""
     run = Run(arguments.run)
     page = arguments.out or run.path / "report.html"
-    page.write_text(render_report(gather(run)), encoding="utf-8")
+    page.write_bytes(report_of(run))
     print(page)
     return 0
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analyses.fourier import grid_shares
 from analyses.model import blocks, one_thread
 from analyses.neurons import default_device, neuron_activations
-from artifact_store import Arrays, Checkpoint, analysis
+from artifact_store import Arrays, Checkpoint, Run, analysis, fold
 
 
 @analysis(dims={"norm": ("frequency", "neuron")}, ignore=("device",))
@@ -106,3 +106,66 @@ def specialised_neurons(checkpoint: Checkpoint, *, threshold: float = 0.85) -> A
         "count": np.bincount(cluster, minlength=len(frequency) + 1)[1:],
         "frequency": frequency,
     }
+
+
+@fold(dims={"dominant": ("neuron",), "share": ("neuron",), "neurons": ("frequency",)})
+def neuron_frequencies_over_training(checkpoint: Checkpoint) -> Arrays:
+    """The frequency of each neuron at each checkpoint, whatever its share.
+
+    From here, any threshold is a matter of comparing: see `specialised_neurons_over_training`.
+
+    Returns
+    -------
+    dominant
+        The frequency that most of the neuron's power is on; 0 for a dead neuron.
+    share
+        How much of its power that is.
+    neurons
+        How many neurons have each frequency as their dominant one.
+    frequency
+        Coordinate: 1 ... p // 2.
+    epoch
+        Coordinate: the epochs that have a checkpoint.
+    """
+    found = neuron_freq_norm(checkpoint)
+    share = found["norm"].max(axis=0)
+    dominant = np.where(share > 0, found["frequency"][found["norm"].argmax(axis=0)], 0)
+    return {
+        "dominant": dominant,
+        "share": share,
+        "neurons": _counts(dominant, len(found["frequency"])),
+        "frequency": found["frequency"],
+    }
+
+
+@analysis(dims={"count": ("epoch", "frequency")})
+def specialised_neurons_over_training(run: Run, *, threshold: float = 0.85) -> Arrays:
+    """How many neurons belong to each frequency at each checkpoint, as `neuron_clusters` has it.
+
+    Parameters
+    ----------
+    threshold
+        A neuron belongs to its dominant frequency when that one's share of its power exceeds this.
+
+    Returns
+    -------
+    count
+        Neurons per checkpoint and frequency; what is missing to all neurons belongs to none.
+    frequency
+        Coordinate: 1 ... p // 2.
+    epoch
+        Coordinate: the epochs that have a checkpoint.
+    """
+    found = neuron_frequencies_over_training(run)
+    belongs = np.where(found["share"] > threshold, found["dominant"], 0)
+    count = [_counts(row, len(found["frequency"])) for row in belongs]
+    return {
+        "count": np.stack(count),
+        "frequency": found["frequency"],
+        "epoch": found["epoch"],
+    }
+
+
+def _counts(members: NDArray[Any], frequencies: int) -> NDArray[np.int64]:
+    """How many of some neurons, given by their frequency or 0, have each: (frequency,)."""
+    return np.bincount(members, minlength=frequencies + 1)[1:].astype(np.int64)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyses.fourier import coefficient_norms, power_shares
-from artifact_store import Arrays, Checkpoint, analysis
+from analyses.fourier import coefficient_norms, power_shares, wave_shares
+from artifact_store import Arrays, Checkpoint, analysis, fold
 
 
 @analysis(dims={"coefficients": ("component",)})
@@ -59,3 +59,21 @@ def dominant_frequencies(checkpoint: Checkpoint, *, threshold: float = 0.1) -> A
         "dominant": share > threshold,
         "frequency": np.arange(1, len(share) + 1),
     }
+
+
+@fold(dims={"sin": ("frequency",), "cos": ("frequency",)})
+def frequency_power_over_training(checkpoint: Checkpoint) -> Arrays:
+    """The frequencies that the embedding is made of, at each checkpoint.
+
+    Returns
+    -------
+    sin, cos
+        Share of the sin and of the cos of each frequency in the power of the embedding without its mean; together
+        they sum to one. For even p, that of sin p / 2 is zero.
+    frequency
+        Coordinate: 1 ... p // 2.
+    epoch
+        Coordinate: the epochs that have a checkpoint.
+    """
+    sin, cos = wave_shares(fourier_coefficients(checkpoint)["coefficients"])
+    return {"sin": sin, "cos": cos, "frequency": np.arange(1, len(sin) + 1)}

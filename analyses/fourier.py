@@ -63,6 +63,18 @@ def coefficient_norms(table: npt.ArrayLike) -> Floats:
     return norms
 
 
+def wave_shares(norms: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """Share of each sin and of each cos in the power of all but the constant: (component,) to (frequency,) twice.
+
+    All zero where there is no power to share, as is the sin of p / 2.
+    """
+    p = len(norms)
+    power = np.zeros(2 * (p // 2))
+    power[_present(p)] = np.square(norms[1:], dtype=np.float64)
+    power /= power.sum() or 1.0
+    return power[0::2], power[1::2]
+
+
 def power_shares(norms: npt.NDArray[np.floating]) -> Floats:
     """Share of each frequency in the power of all but the constant: (component,) to (frequency,).
 

@@ -14,14 +14,24 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from analyses.clusters import neuron_freq_norm
-from analyses.embedding import fourier_coefficients
+from analyses.clusters import neuron_freq_norm, neuron_frequencies_over_training
+from analyses.embedding import fourier_coefficients, frequency_power_over_training
 from analyses.figures.activations import activation_heatmaps
-from analyses.figures.clusters import cluster_order
+from analyses.figures.checks import positions_of
+from analyses.figures.clusters import (
+    cluster_order,
+    counts_from,
+    most_preferred,
+)
 from analyses.figures.clusters import neuron_clusters as clusters_figure
+from analyses.figures.clusters import specialised_neurons as specialised_figure
 from analyses.figures.clusters import turn_order
 from analyses.figures.frequencies import dominant_frequencies as dominant_figure
+from analyses.figures.frequencies import frequency_heatmap as heatmap_figure
+from analyses.figures.losses import loss_curves
+from analyses.figures.style import without
 from analyses.neurons import neuron_activations
+from analyses.records import training_losses
 from artifact_store import Artifact
 from artifact_store.views import view
 from artifact_store.visuals import Between, Numbers, Span
@@ -29,6 +39,18 @@ from artifact_store.visuals import Between, Numbers, Span
 # Perceptually uniform, and distinguishable with every common colour blindness.
 Colours = Literal["Viridis", "Cividis", "Inferno", "Greys"]
 Share = Annotated[float, Between(0, 1, 0.01)]
+
+
+@view(losses=training_losses)
+def losses(losses: Artifact, *, epoch: int | None = None) -> go.Figure:
+    """Loss over training."""
+    train, test = losses["train"][...], losses["test"][...]
+    if not train.size:
+        return without(
+            "Loss over training",
+            "This run has no metadata.json, which would hold its losses.",
+        )
+    return loss_curves(train, test, epoch=epoch)
 
 
 @view(coefficients=fourier_coefficients)
@@ -47,6 +69,20 @@ def dominant_frequencies(
     share = np.square(norms[1:]).reshape(-1, 2).sum(axis=1)
     peak = float((share / (share.sum() or 1)).max(initial=threshold))
     return dominant_figure(norms, frequency, threshold=threshold, peak=_round_up(peak))
+
+
+@view(power=frequency_power_over_training)
+def frequency_heatmap(
+    power: Artifact, *, colours: Colours = "Viridis", epoch: int | None = None
+) -> go.Figure:
+    """Frequencies of the embedding over training."""
+    return heatmap_figure(
+        power["sin"][...] + power["cos"][...],
+        power["epoch"][...],
+        power["frequency"][...],
+        colorscale=colours,
+        epoch=epoch,
+    )
 
 
 @view(activations=neuron_activations, norm=neuron_freq_norm)
@@ -78,11 +114,11 @@ def activation_heatmap(
         last = max(-(-len(order) // count), 1)
         first = (min(page, last) - 1) * count
         neurons = tuple(order[first : first + count].tolist())
-    known = [neuron for neuron in neurons if neuron < len(grids)]
+    rows = positions_of(neurons, range(len(grids)))
     return activation_heatmaps(
-        np.stack([grids[neuron] for neuron in known]) if known else grids[:0],
+        np.stack([grids[row] for row in rows]),
         neurons,
-        numbers=known,
+        numbers=neurons,
         columns=4 if len(neurons) <= 12 else 6,
         colorscale=colours,
         value_range=scale,
@@ -93,7 +129,7 @@ def activation_heatmap(
 def neuron_clusters(
     norm: Artifact,
     *,
-    threshold: Share = 0.75,
+    threshold: Share = 0.85,
     sort: Literal["frequency", "purest", "number"] = "frequency",
     colours: Colours = "Viridis",
 ) -> go.Figure:
@@ -112,6 +148,30 @@ def neuron_clusters(
         order=_ordered(shares, sort),
         sorted_by=_SORTED[sort],
         colorscale=colours,
+    )
+
+
+@view(neurons=neuron_frequencies_over_training)
+def specialised_neurons(
+    neurons: Artifact, *, threshold: Share = 0.85, epoch: int | None = None
+) -> go.Figure:
+    """Specialised neurons over training.
+
+    Parameters
+    ----------
+    threshold
+        Share of a neuron's power on one frequency from which it is specialised.
+    """
+    dominant, share = neurons["dominant"][...], neurons["share"][...]  # (epoch, neuron)
+    frequency = neurons["frequency"][...]
+    return specialised_figure(
+        counts_from(dominant, share, len(frequency), threshold),
+        neurons["epoch"][...],
+        frequency,
+        threshold=threshold,
+        # Colours must not change hands when the threshold moves.
+        named=most_preferred(dominant[-1]),
+        epoch=epoch,
     )
 
 

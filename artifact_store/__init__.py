@@ -10,6 +10,7 @@ from artifact_store.checkpoints import Checkpoint
 from artifact_store.decorating import analysis
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.files import File
+from artifact_store.folding import Fold, fold
 from artifact_store.memoize import Analysis
 from artifact_store.modes import mode
 from artifact_store.runs import Run
@@ -30,9 +31,11 @@ __all__ = [
     "Blocks",
     "Checkpoint",
     "File",
+    "Fold",
     "Run",
     "__version__",
     "analysis",
+    "fold",
     "mode",
     "overlay",
 ]

@@ -193,6 +193,8 @@ class AnonymousRun(_Anonymous, Run):
 
     def __init__(self, named: Run, recorder: Recorder, place: str) -> None:
         self.named, self.recorder, self.place = named, recorder, place
+        # The epochs that it was told of one by one.
+        self._met: set[int] = set()
         self._checkpoints = {
             epoch: AnonymousCheckpoint(one, recorder, f"{place}/{epoch}")
             for epoch, one in named.digested.items()
@@ -251,6 +253,21 @@ class AnonymousRun(_Anonymous, Run):
         self._has(epoch)
         return epoch in self._checkpoints
 
+    def until(self, epoch: int) -> Run:
+        self.recorder.untold = "a part of the run was asked for"
+        return self.named.until(epoch)
+
+    def following(self, epoch: int | None) -> int | None:
+        self._note("next", "" if epoch is None else str(epoch))
+        following = self.named.following(epoch)
+        if following is not None:
+            self._met.add(following)
+        return following
+
+    def beginnings(self) -> dict[Digest, int]:
+        self.recorder.untold = "digests of the run were asked for"
+        return self.named.beginnings()
+
     def identify(self, memo: DigestMemo) -> Digest:
         self.recorder.untold = "the digest of the run was asked for"
         return self.named.identify(memo)
@@ -259,6 +276,8 @@ class AnonymousRun(_Anonymous, Run):
         # Whoever was told all epochs learns nothing new. What is no integer may equal one all the same.
         if not isinstance(epoch, SupportsIndex):
             self._note("epochs")
+        elif index(epoch) in self._met:
+            return
         elif not self.recorder.knows(Question("epochs", self.place)):
             self._note("has", str(index(epoch)))
 

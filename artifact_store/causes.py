@@ -316,7 +316,7 @@ def _answer_changes(one: _Input, changed: Iterable[Anew]) -> Iterator[Cause]:
         tensors = [anew for anew in found if anew.read.question.kind == "tensor"]
         if tensors:
             yield _tensor_change(of, tensors)
-        if kinds & {"epochs", "names"} and not epoch:
+        if kinds & {"epochs", "next", "names"} and not epoch:
             yield _content_change(one, by_name=True)
         yield from _word_changes(of, found)
 

@@ -132,15 +132,28 @@ def _is_defined_in(function: Any, analysis: Any) -> bool:
     return code is not None and any(one is own for one in nested(code))
 
 
-def compute(call: Call, function: Callable[..., Any]) -> Publication:
-    """What `function` returns for the arguments of `call`, and all that is to be kept with it."""
+def compute(
+    call: Call,
+    function: Callable[..., Any],
+    instead: Callable[..., Any] | None = None,
+) -> Publication:
+    """What `function` returns for the arguments of `call`, and all that is to be kept with it.
+
+    Parameters
+    ----------
+    instead
+        What to call in its place, that returns and reads the same.
+    """
     # In a context of its own, so that an interrupt, wherever it comes, leaves nothing set of who notes and watches.
     context = copy_context()
-    return context.run(_computed, call, function, context)
+    return context.run(_computed, call, function, instead or function, context)
 
 
 def _computed(
-    call: Call, function: Callable[..., Any], context: Context
+    call: Call,
+    function: Callable[..., Any],
+    called: Callable[..., Any],
+    context: Context,
 ) -> Publication:
     started = time.perf_counter()
     recorder = Recorder(
@@ -162,7 +175,7 @@ def _computed(
     with _recording(recorder, function), _watching(call):
         result = observed(
             lambda: drained(
-                call.key.analysis, function(*args, **kwargs), call.store.location
+                call.key.analysis, called(*args, **kwargs), call.store.location
             ),
             call.closure.externals,
             [path for one in inputs_of(call.arguments) for path in paths_of(one)],

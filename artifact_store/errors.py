@@ -821,6 +821,25 @@ class CoordinatesDiffer(ArtifactStoreError, ValueError):
         )
 
 
+class RowsDiffer(ArtifactStoreError, ValueError):
+    """A fold made a row of another form at one epoch than at the first, so they cannot be stacked."""
+
+    def __init__(self, analysis: str, epoch: int, found: str, first: str) -> None:
+        super().__init__(analysis, epoch, found, first)
+        self.analysis, self.epoch, self.found, self.first = (
+            analysis,
+            epoch,
+            found,
+            first,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.analysis}: the row of epoch {self.epoch} is {self.found}; that of the first epoch is {self.first}. "
+            "Return arrays of the same names, shapes and dtypes for every checkpoint."
+        )
+
+
 class NotAnAnalysis(ArtifactStoreError, TypeError):
     """What was named or passed is no decorated function."""
 

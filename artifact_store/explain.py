@@ -245,7 +245,7 @@ def _place(question: Question) -> str:
 
 def in_words(read: Read) -> tuple[str, str]:
     """A question and its answer as people see them: of a digest, its beginning."""
-    is_said = read.question.kind in ("shape", "dtype", "has")
+    is_said = read.question.kind in ("shape", "dtype", "has", "next")
     return str(read.question), read.answer if is_said else read.answer[:SHORT]
 
 

@@ -129,8 +129,10 @@ def place_of_stranger(one: Any) -> str | None:
     if type(settled) not in OPENERS:
         return None
     place = f"{type(settled).__name__}:{settled.path}"
-    # Of a run, the path alone does not tell the pattern.
-    same = not isinstance(settled, Run) or settled.pattern == DEFAULT_PATTERN
+    # Of a run, the path alone tells neither the pattern nor where it ends.
+    same = not isinstance(settled, Run) or (
+        settled.pattern == DEFAULT_PATTERN and settled.is_whole
+    )
     return place if same else None
 
 

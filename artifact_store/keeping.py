@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from artifact_store.artifacts import Artifact
@@ -14,9 +15,10 @@ from artifact_store.errors import (
     StoreFailed,
 )
 from artifact_store.events import Published, SetAside, emit, log
+from artifact_store.reads import Read
 from artifact_store.results import returned
 from artifact_store.stores.base import Entry, Publication
-from artifact_store.traces import as_of, find, follow, peek
+from artifact_store.traces import as_of, find, follow, follow_part, peek
 
 
 def stored(call: Call) -> Artifact | None:
@@ -28,12 +30,23 @@ def stored(call: Call) -> Artifact | None:
     return Artifact(as_of(call, found)) if isinstance(found, Entry) else None
 
 
-def reuse(call: Call) -> Entry | None:
-    """The entry that was made from what `call` would read; the results of other analyses among it are computed."""
-    found = follow(call, _materialized)
+def reuse(call: Call, told: Sequence[Read] = ()) -> Entry | None:
+    """The entry that was made from what `call` would read; the results of other analyses among it are computed.
+
+    Parameters
+    ----------
+    told
+        What it would read first, and be told, if that is known.
+    """
+    found = follow(call, materialized, told)
     if not isinstance(found, Entry):
         return None
     return adopt(call, found)
+
+
+def reuse_part(call: Call) -> Entry | None:
+    """The entry of the longest part of a run that was made from what `call` would read first, likewise."""
+    return follow_part(call, materialized)
 
 
 def adopt(call: Call, found: Entry) -> Entry:
@@ -44,7 +57,8 @@ def adopt(call: Call, found: Entry) -> Entry:
     return entry
 
 
-def _materialized(analysis: Any, call: Call) -> Entry | None:
+def materialized(analysis: Any, call: Call) -> Entry | None:
+    """The entry of a call of an analysis, computed if missing; `None` where it cannot be had."""
     try:
         artifact: Artifact = analysis.materialize(call)
         return artifact.entry

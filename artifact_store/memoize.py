@@ -62,7 +62,7 @@ from artifact_store.runs import Run
 from artifact_store.series import series
 from artifact_store.signatures import Signature
 from artifact_store.spellings import Spelled, spelled, spelling_of
-from artifact_store.stores.base import Publication
+from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
 from artifact_store.transport import (
     address_of,
@@ -84,7 +84,10 @@ A = TypeVar("A", Artifact, Artifact | None)
 
 
 def materialize(
-    call: Call, compute: Callable[[], Publication], counts: Counts
+    call: Call,
+    compute: Callable[[], Publication],
+    counts: Counts,
+    reuse: Callable[[Call], Entry | None] = reuse,
 ) -> Artifact:
     """The artifact of `call`, computed only if the store does not hold it."""
     entry = find_sound(call) or reuse(call)
@@ -176,7 +179,7 @@ class Analysis(Generic[P, R]):
         try:
             return self.materialize(call)
         except KeepRefused as refused:
-            return self._unkept(call, refused)
+            return self._unkept(call, refused, self._made)
 
     def _read(self, call: Call, artifact: Artifact) -> Any:
         """Its arrays; where they cannot be read, the function runs for this once, and its result is in the error."""
@@ -188,10 +191,12 @@ class Analysis(Generic[P, R]):
             again = compute_aside(call, self._function, why)
             raise unreadable(call, error, again) from error
 
-    def _unkept(self, call: Call, refused: KeepRefused) -> Artifact:
+    def _unkept(
+        self, call: Call, refused: KeepRefused, make: Callable[[Call], Publication]
+    ) -> Artifact:
         if refused.key != call.key:
             raise refused  # Of an artifact that the function asked for.
-        raise only_computed(call, compute(call, self._function)) from None
+        raise only_computed(call, make(call)) from None
 
     def _told(self, call: Call, act: Callable[[Call], A]) -> A:
         """What `act` gives; if a computation makes this call, it is noted there."""
@@ -205,7 +210,16 @@ class Analysis(Generic[P, R]):
 
     def materialize(self, call: Call) -> Artifact:
         """The artifact of a call made by `call`, computed if missing."""
-        return materialize(call, lambda: compute(call, self._function), self._counts)
+        make = partial(self._made, call)
+        return materialize(call, make, self._counts, self._reused)
+
+    def _reused(self, call: Call) -> Entry | None:
+        """The entry that was made from what a call would read."""
+        return reuse(call)
+
+    def _made(self, call: Call) -> Publication:
+        """The result of a call for which there is no entry."""
+        return compute(call, self._function)
 
     def find(self, *args: P.args, **kwargs: P.kwargs) -> Artifact | None:
         """The stored artifact, or `None`; never computes. Nothing is stored in the mode `off`."""
@@ -227,7 +241,8 @@ class Analysis(Generic[P, R]):
                 before = stored(call)
                 after = self._told(call, self._replaced)
         except KeepRefused as refused:
-            after = self._told(call, partial(self._unkept, refused=refused))
+            anew = partial(compute, function=self._function)
+            after = self._told(call, partial(self._unkept, refused=refused, make=anew))
         return Recomputation(after, before)
 
     def _replaced(self, call: Call) -> Artifact:
@@ -384,7 +399,7 @@ class Analysis(Generic[P, R]):
         raise MethodRefused(f"{owner.__qualname__}.{name}")
 
     def __repr__(self) -> str:
-        return f"<analysis {self._function.__module__}.{self.__name__}>"
+        return f"<analysis {self.__module__}.{self.__name__}>"
 
     def _repr_html_(self) -> str:
         import inspect  # for those who look
@@ -393,7 +408,7 @@ class Analysis(Generic[P, R]):
         spelled = inspect.signature(self._function)
         bare = [p.replace(annotation=p.empty) for p in spelled.parameters.values()]
         arguments = spelled.replace(parameters=bare, return_annotation=spelled.empty)
-        title = title_of(self.__name__, mono(arguments), dim(self._function.__module__))
+        title = title_of(self.__name__, mono(arguments), dim(self.__module__))
         return whole(title, element("div", said), dim(self.cache_info()))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -408,5 +423,5 @@ class Analysis(Generic[P, R]):
             state = {**vars(self), "_last_closure": self.closure if travels else None}
             for remade in ("_signature", "_last_whole", "_calls", "_counts"):
                 state.pop(remade, None)
-            return object.__new__, (Analysis,), state
+            return object.__new__, (type(self),), state
         return unpacked, (packed(self),)

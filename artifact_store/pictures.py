@@ -31,7 +31,7 @@ _OPENING: Final = re.compile(
     rb"""<((?:[\w.-]{1,40}:)?metadata|script)\b[^<>]{0,200}?\bid=["']%s["'][^<>]{0,200}>""" % _NAME  # fmt: skip
 )
 _WORDS: Final = re.compile(rb"\A<(title|desc)>[^<]*</\1>")
-_SVG: Final = re.compile(rb"<svg\b[^<>]*[^<>/]>")
+_SVG: Final = re.compile(rb"<svg\b[^<>]*(?<!/)>")
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _IS_DEFLATED: Final = b"\0\1\0\0\0"  # and of no language, without a translated keyword

@@ -12,7 +12,7 @@ import base64
 import itertools
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -32,6 +32,7 @@ Kind: TypeAlias = Literal[
     "has",
     "metadata",
     "epochs",
+    "next",
     "label",
     "content",
     "call",
@@ -50,7 +51,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
         Which input, by its place among all of a call: `0`; `0/500` is epoch 500 of a run, `@2` what read 2 called. Of a
         `call`, which of the analyses in the closure.
     name
-        Of the tensor or label; of the analysis called.
+        Of the tensor or label; of the analysis called; the epoch before the `next` one.
     given
         The arguments of a call, in canonical bytes and base64; inputs in them are places.
     """
@@ -72,6 +73,10 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
                 return self.kind
             case "names":
                 return "names of all tensors"
+            case "next":
+                return (
+                    f"the epoch after {self.name}" if self.name else "the first epoch"
+                )
             case _:
                 return f"{self.kind} of {self.name}"
 
@@ -192,21 +197,33 @@ Step: TypeAlias = Ask | Found
 
 
 def steps_of(start: Digest, reads: Iterable[Read], key: str) -> dict[str, Step]:
-    """What the computations that begin at `start` do next, after each of their reads that another analysis answered.
-
-    A call stands alone: what follows depends on an answer that may have to be computed first.
-    """
+    """What the computations that begin at `start` do next, after each group of their reads."""
     steps: dict[str, Step] = {}
     node, every = start, tuple(reads)
-    for is_call, group in itertools.groupby(
-        every, lambda read: read.question.kind == "call"
-    ):
-        together = [[one] for one in group] if is_call else [list(group)]
-        for some in together:
-            steps[node.hex] = Ask(tuple(read.question for read in some))
-            node = after(node, some)
+    for some in _grouped(every):
+        steps[node.hex] = Ask(tuple(read.question for read in some))
+        node = after(node, some)
     steps[node.hex] = Found(key, every)
     return steps
+
+
+def node_of(start: Digest, reads: Iterable[Read]) -> Digest:
+    """Where the steps of a computation are after these reads."""
+    for some in _grouped(reads):
+        start = after(start, some)
+    return start
+
+
+# What follows a call may have to be computed first; and a longer run goes on where a shorter one has nothing next.
+_ALONE: Final = frozenset({"call", "next"})
+
+
+def _grouped(reads: Iterable[Read]) -> Iterator[list[Read]]:
+    """Reads that are asked together."""
+    for is_alone, group in itertools.groupby(
+        reads, lambda read: read.question.kind in _ALONE
+    ):
+        yield from ([one] for one in group) if is_alone else [list(group)]
 
 
 def after(node: Digest, reads: Iterable[Read]) -> Digest:

@@ -23,7 +23,7 @@ _FORMATS: Final[dict[str, Format]] = {".svg": "svg", ".png": "png", ".html": "ht
 # Where names stand in an SVG, and those that Plotly makes up at random: six digits each, of the drawing and its traces.
 _NAMING: Final = re.compile(rb'\b(?:id|class)="[^"]*"|url\([^()]*\)|href="#[^"]*"')
 _MADE_UP: Final = re.compile(
-    rb"(?:(?<![0-9a-z])(?:clip|legend|carpet|trace|cb|g|p)|-)([0-9a-f]{6})"
+    rb"(?<![0-9a-z])(?:clip|legend|carpet|trace|cb|g|p)([0-9a-f]{6})|-([0-9a-f]{6})(?![0-9a-z])"
 )
 
 # It holds all it needs, and forbids itself the network.
@@ -101,8 +101,10 @@ def settled(svg: bytes) -> bytes:
 
     Two pictures keep different names, so that both may stand in one page.
     """
-    found = [name for place in _NAMING.findall(svg) for name in _MADE_UP.findall(place)]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(found))}
+    numbers: dict[bytes, int] = {}
+    for place in _NAMING.findall(svg):
+        for made_up in _MADE_UP.finditer(place):
+            numbers.setdefault(made_up[1] or made_up[2], len(numbers))
     if not numbers:
         return svg
     shown = digest_of("picture", _renamed(svg, numbers))

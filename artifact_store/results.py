@@ -24,6 +24,14 @@ from artifact_store.shards import check_name
 SINGLE = "value"
 
 
+class Labelled(dict[str, np.ndarray[Any, Any]]):
+    """Arrays by name, whose dimensions are known without a declaration."""
+
+    def __init__(self, arrays: Mapping[str, Any], dims: Dims) -> None:
+        super().__init__(arrays)
+        self.dims = dims
+
+
 def arrays_of(analysis: str, result: Any, dims: Dims) -> tuple[ArraySet, bool]:
     """The arrays in `result`, and whether it was a single one.
 
@@ -38,6 +46,8 @@ def arrays_of(analysis: str, result: Any, dims: Dims) -> tuple[ArraySet, bool]:
             name: _array(analysis, name, place, value)
             for name, place, value in _named(analysis, result)
         }
+        if isinstance(result, Labelled):
+            dims = result.dims
         if single and SINGLE not in dims and len(dims) == 1:
             # The one array of a function that returns just one needs no name in the declaration.
             dims = {SINGLE: next(iter(dims.values()))}
@@ -63,6 +73,8 @@ def drained(analysis: str, result: Any, store: str | None) -> Any:
             name: whole(name, place, value)
             for name, place, value in _named(analysis, result)
         }
+    if isinstance(result, Labelled):
+        return Labelled(every, result.dims)
     return every if isinstance(result, Mapping) else every[SINGLE]
 
 

@@ -16,7 +16,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
-from artifact_store.digests import Digest, digest_of
+from artifact_store.digests import Digest, Hasher
 from artifact_store.errors import (
     ArtifactStoreError,
     DuplicateEpoch,
@@ -28,7 +28,7 @@ from artifact_store.errors import (
 )
 from artifact_store.files import DigestMemo
 from artifact_store.markup import dim, facts, mono, title_of, whole
-from artifact_store.reads import Question, answer_of
+from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import cached_property
 from artifact_store.registry import Seen, view_named
 from artifact_store.terminals import visible
@@ -68,6 +68,8 @@ class Run(Mapping[int, Checkpoint]):
         self, path: str | os.PathLike[str], pattern: str = DEFAULT_PATTERN
     ) -> None:
         self.path, self.pattern = Path(path).absolute(), pattern
+        # Whether it has all that its directory holds.
+        self.is_whole = True
         self._places = _parse(pattern)
         self._digested: dict[int, Checkpoint] = {}
         if not self.path.is_dir():
@@ -132,6 +134,21 @@ class Run(Mapping[int, Checkpoint]):
         """The checkpoint of this epoch, as `run[epoch]`."""
         return self[epoch]
 
+    def until(self, epoch: int) -> Run:
+        """The run as it was when this was its last epoch: what was saved since is left out."""
+        self[epoch]  # It knows how to say what is amiss.
+        shorter = Run(self.path, self.pattern)
+        shorter.is_whole = False
+        kept = {one: path for one, path in self._paths.items() if one <= epoch}
+        vars(shorter)["_paths"] = kept
+        return shorter
+
+    def following(self, epoch: int | None) -> int | None:
+        """The epoch after this one, or the first; `None` after the last."""
+        epochs = tuple(self._digested or self._paths)
+        number = 0 if epoch is None else bisect(epochs, epoch)
+        return epochs[number] if number < len(epochs) else None
+
     @property
     def digested(self) -> Mapping[int, Checkpoint]:
         """The checkpoints by epoch, as they were when they were last digested."""
@@ -142,6 +159,10 @@ class Run(Mapping[int, Checkpoint]):
         match question.kind:
             case "has":
                 return str(int(question.name) in self.digested)
+            case "next":
+                after = int(question.name) if question.name else None
+                following = self.following(after)
+                return ABSENT if following is None else str(following)
             case "label":
                 return answer_of(str(getattr(self, question.name)))
             case "metadata":
@@ -152,11 +173,23 @@ class Run(Mapping[int, Checkpoint]):
     def identify(self, memo: DigestMemo) -> Digest:
         """Digest of all epochs and their checkpoints, reading only what `memo` does not recall."""
         self._digested = {epoch: self[epoch] for epoch in self}
-        roots = ((epoch, one.identify(memo)) for epoch, one in self._digested.items())
-        return digest_of(
-            "run",
-            *(part for epoch, root in roots for part in (b"%d" % epoch, bytes(root))),
-        )
+        for one in self._digested.values():
+            one.identify(memo)
+        for _, hasher in self._hashed():
+            pass
+        return hasher.digest()
+
+    def beginnings(self) -> dict[Digest, int]:
+        """What each part of the run up to an epoch is identified by, of the checkpoints that were digested."""
+        return {hasher.digest(): epoch for epoch, hasher in self._hashed()}
+
+    def _hashed(self) -> Iterator[tuple[int, Hasher]]:
+        """Each epoch, and a hasher of the run up to it."""
+        hasher = Hasher("run")
+        for epoch, one in self.digested.items():
+            hasher.part(b"%d" % epoch)
+            hasher.part(bytes(one.root))
+            yield epoch, hasher
 
     def __getitem__(self, epoch: int) -> Checkpoint:
         if epoch not in self._paths:

@@ -9,7 +9,7 @@ today, asked in the order of then, lead to the entry that a computation would ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -23,7 +23,15 @@ from artifact_store.errors import ArtifactStoreError
 from artifact_store.inputs import stranger_at
 from artifact_store.keys import Key
 from artifact_store.manifests import Manifest
-from artifact_store.reads import ABSENT, Found, Question, Read, after, from_text
+from artifact_store.reads import (
+    ABSENT,
+    Found,
+    Question,
+    Read,
+    after,
+    from_text,
+    node_of,
+)
 from artifact_store.stores.base import Entry, Store
 
 
@@ -63,14 +71,39 @@ def _peeked(analysis: Any, call: Call) -> Entry | Pending:
         return Pending(call)  # A corrupt entry is computed again.
 
 
-def follow(call: Call, upstream: Upstream) -> Entry | Pending | None:
-    """The entry that was made from what `call` would read now."""
-    for node, end in _ends(call, upstream):
+def follow(
+    call: Call, upstream: Upstream, told: Sequence[Read] = ()
+) -> Entry | Pending | None:
+    """The entry that was made from what `call` would read now.
+
+    Parameters
+    ----------
+    told
+        What it would read first, and be told, if that is known.
+    """
+    if told:
+        ends = _ends_from(node_of(call.start, told), call, upstream, len(told))
+    else:
+        ends = _ends(call, upstream)
+    for node, end in ends:
         if isinstance(end, Pending):
             return end
         entry = _found(call, node, end)
         if entry is not None:
             return entry
+    return None
+
+
+def follow_part(call: Call, upstream: Upstream) -> Entry | None:
+    """The entry of the longest part of a run whose reads are the first that `call` would make now."""
+    ended: list[Digest] = []
+    for _ in _ends_from(call.start, call, upstream, ended=ended):
+        pass
+    for node in reversed(ended):
+        for step in call.store.steps(node):
+            entry = _found(call, node, step) if isinstance(step, Found) else None
+            if entry is not None:
+                return entry
     return None
 
 
@@ -88,11 +121,22 @@ def _ends(call: Call, upstream: Upstream) -> Iterator[tuple[Digest, Found | Pend
 
 
 def _ends_from(
-    start: Digest, call: Call, upstream: Upstream
+    start: Digest,
+    call: Call,
+    upstream: Upstream,
+    count: int = 0,
+    ended: list[Digest] | None = None,
 ) -> Iterator[tuple[Digest, Found | Pending]]:
+    """Where the reads lead that begin at `start`, after `count` others.
+
+    Parameters
+    ----------
+    ended
+        Gets what would have been read on the way of a run that was over sooner.
+    """
     inputs, results = inputs_of(call.arguments), dict[int, Artifact]()
     # The newest step is taken first.
-    ahead = [(start, 0, step) for step in call.store.steps(start)]
+    ahead = [(start, count, step) for step in call.store.steps(start)]
     while ahead:
         node, count, step = ahead.pop()
         if isinstance(step, Found):
@@ -109,6 +153,8 @@ def _ends_from(
             told = [answer.manifest.told.hex]
         else:
             told = [_told(one, inputs, results) for one in step.questions]
+        if ended is not None and step.questions[0].kind == "next":
+            ended.append(after(node, [Read(step.questions[0], ABSENT)]))
         reads = list(map(Read, step.questions, told))
         then = after(node, reads)
         ahead += [(then, count + len(reads), one) for one in call.store.steps(then)]

@@ -22,8 +22,7 @@ def is_found_by_name(one: Any) -> bool:
 
 def address_of(one: Any) -> tuple[str, str]:
     """The module and the qualified name of the function of an analysis."""
-    function = one.__wrapped__
-    return function.__module__, str(getattr(function, "__qualname__", one.__name__))
+    return one.__module__, str(getattr(one, "__qualname__", one.__name__))
 
 
 def named(module: str, name: str) -> Any:

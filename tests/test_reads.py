@@ -30,6 +30,7 @@ from artifact_store.reads import (
     answer_of,
     from_text,
     in_text,
+    node_of,
     steps_of,
 )
 
@@ -201,6 +202,9 @@ def test_what_is_no_part_of_an_input_is_kept_apart(two: Checkpoint) -> None:
         (lambda run: list(run.values()), ["epochs"]),
         (lambda run: [run[epoch]["v"] for epoch in run], ["epochs", *["tensor v"] * 3]),
         (lambda run: run.config, ["metadata"]),
+        (lambda run: run.following(None), ["the first epoch"]),
+        (lambda run: run[run.following(0)], ["the epoch after 0"]),
+        (lambda run: [run.epochs, run[500]], ["epochs"]),
     ],
 )
 def test_what_is_asked_of_a_run_is_noted_and_nothing_else(
@@ -332,6 +336,25 @@ def test_calls_of_other_analyses_stand_alone() -> None:
     *steps, _ = steps_of(START, reads, "key").values()
 
     assert [len(step.questions) for step in steps if isinstance(step, Ask)] == [2, 1, 1, 1]  # fmt: skip
+
+
+def test_what_comes_next_stands_alone_so_that_a_longer_run_goes_on_there() -> None:
+    def reads(*epochs: str) -> list[Read]:
+        chain = zip(("", *epochs), (*epochs, ABSENT), strict=True)
+        every = []
+        for before, epoch in chain:
+            every.append(Read(Question("next", "0", before), epoch))
+            if epoch != ABSENT:
+                every.append(Read(Question("tensor", f"0/{epoch}", "v"), epoch))
+        return every
+
+    shorter, longer = reads("0", "500"), reads("0", "500", "700")
+    before = steps_of(START, shorter, "key").items()
+    after_all = steps_of(START, longer, "key").items()
+
+    assert len(before) == 6 and len(after_all) == 8
+    assert len(before - after_all) == 1  # where the shorter one ends
+    assert node_of(START, longer).hex == list(after_all)[-1][0]
 
 
 def test_who_reads_nothing_is_found_by_the_start_alone() -> None:

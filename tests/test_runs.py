@@ -48,6 +48,27 @@ def test_a_run_maps_epochs_to_checkpoints_in_ascending_order(root: Path) -> None
     assert run[500]["w"].tolist() == [500.0, 500.0]
 
 
+def test_a_run_up_to_an_epoch_is_what_it_was_then(root: Path) -> None:
+    run, memo = Run(root), NoMemo()
+    part = run.until(500)
+    whole, until = run.identify(memo), part.identify(memo)
+
+    assert part.epochs == (0, 500) and part.name == run.name
+    assert run.beginnings()[until] == 500 and run.beginnings()[whole] == 123456
+    assert run.until(123456).identify(memo) == whole
+    with pytest.raises(errors.MissingEpoch):
+        run.until(501)
+    save(root / PADDED.format(epoch=7))
+    assert part.epochs == (0, 500)
+
+
+def test_a_run_says_which_epoch_comes_next(root: Path) -> None:
+    run = Run(root)
+
+    assert [run.following(one) for one in (None, 0, 3, 500)] == [0, 500, 500, 123456]
+    assert run.following(123456) is None
+
+
 @pytest.mark.skipif(not RUNS.is_dir(), reason="the runs of the workshop are not here")
 def test_a_real_run_is_read_with_its_records() -> None:
     run = Run(RUNS / "p59_seed485")

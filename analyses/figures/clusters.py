@@ -214,6 +214,36 @@ def specialised_neurons(
     )
 
 
+def counts_from(
+    dominant: NDArray[Any], share: NDArray[Any], frequencies: int, threshold: float
+) -> NDArray[np.int64]:
+    """Specialised neurons per frequency `(epoch, frequency)`.
+
+    Parameters
+    ----------
+    dominant, share
+        `(epoch, neuron)`: the frequency of each neuron, 1 to p // 2, and its share of the neuron's power.
+    frequencies
+        How many there are.
+    threshold
+        Share from which a neuron is specialised.
+    """
+    counted = np.where(share >= threshold, dominant, 0)
+    # One table for all epochs: each epoch has the numbers of its own row.
+    rows = np.arange(len(counted))[:, None] * (frequencies + 1)
+    cells = np.bincount(
+        (counted + rows).ravel(), minlength=rows.size * (frequencies + 1)
+    )
+    return cells.reshape(-1, frequencies + 1)[:, 1:]
+
+
+def most_preferred(dominant: NDArray[Any]) -> list[int]:
+    """The frequencies that most neurons prefer, as many as there are colours, from `dominant (neuron,)`."""
+    frequencies, neurons = np.unique(dominant[dominant > 0], return_counts=True)
+    best = np.argsort(-neurons, kind="stable")[: len(CATEGORIES)]
+    return [int(each) for each in frequencies[best]]
+
+
 def _most_frequent(counts: NDArray[Any], frequencies: NDArray[Any]) -> list[int]:
     """The frequencies that ever have most neurons, rising; those that never have one are left out."""
     peaks = counts.max(axis=0)  # (frequency,)

@@ -106,6 +106,20 @@ def drawn(traces: Sequence[Spec], title: str, **layout: Any) -> go.Figure:
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 
+def without(title: str, why: str) -> go.Figure:
+    """A figure that says why there is nothing to draw."""
+    words = {
+        "text": why,
+        "showarrow": False,
+        "x": 0.5,
+        "y": 0.5,
+        "xref": "paper",
+        "yref": "paper",
+    }
+    hidden = {"visible": False}
+    return drawn([], title, annotations=[words], xaxis=hidden, yaxis=hidden)
+
+
 def epoch_axis(epochs: NDArray[Any]) -> dict[str, Any]:
     """An axis of training time, in epochs as they are: unequal steps stay unequal."""
     axis = {

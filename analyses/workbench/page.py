@@ -65,10 +65,8 @@ def _cursor(link: Link, runs: Sequence[str]) -> html.Header:
             _picker("run", "Run", runs, link.run or runs[0], clearable=False),
             _picker("beside", "Compare with", runs, link.beside, clearable=True),
             html.Label(
-                [
-                    html.Span("Epoch"),
-                    dcc.Input(id="slider", type="range", min=0, max=0, step=1, value=0),
-                ],
+                # The script puts it here: what moves many times a second goes no long way round.
+                [html.Span("Epoch"), html.Span(className="track")],
                 className="slider",
                 title=KEYS,
             ),

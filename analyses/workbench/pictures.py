@@ -102,6 +102,7 @@ def _steps(scene: Scene) -> list[dict[str, Any]]:
             "along": one.takes_run,
             "state": step.state,
             "causes": step.causes,
+            "details": step.details,
         }
         for one, step in zip(scene.view.needs.values(), scene.steps, strict=True)
     ]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import flask
 from dash import ClientsideFunction, Dash, Input, Output
 from dash.dependencies import ALL
+from dash.exceptions import PreventUpdate
 from plotly.offline import get_plotlyjs
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -100,15 +101,16 @@ def _refuse_strangers() -> None:
 def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
     @app.callback(Output("page", "children"), Input("url", "search"))
     def _(query: str | None) -> list[Any]:
+        if query is None:
+            raise PreventUpdate  # The address is not known yet.
         names = shelf.names
-        return page(link_of(query or "", names, views), names, views)
+        return page(link_of(query, names, views), names, views)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("workbench", "changed"),
         Output("state", "data"),
         Input("run", "value"),
         Input("beside", "value"),
-        Input("slider", "value"),
         Input({"type": "visual", "view": ALL, "name": ALL}, "value"),
     )
 

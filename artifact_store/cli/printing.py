@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from artifact_store.causes import Cause
 from artifact_store.listing import Brief, BriefArray
 from artifact_store.manifests import Manifest
 from artifact_store.plans import Plan, State, epochs_in_words
@@ -34,6 +35,9 @@ STYLES: Final[Mapping[State, str]] = {
     "missing": "yellow",
     "corrupt": "red",
 }
+
+
+_DIFF_STYLES: Final = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def print_json(document: Any) -> None:
@@ -159,6 +163,15 @@ def as_dict(manifest: Manifest) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(manifest)
     del plain["seal"]
     return plain | {"nbytes": manifest.nbytes}
+
+
+def cause_lines(cause: Cause, indent: str = "") -> Iterator[Text]:
+    """A cause, how it was and is, and what made it so."""
+    yield line(indent, near(cause.what))
+    for words in cause.detail.splitlines():
+        yield line(f"{indent}  ", (near(words), _DIFF_STYLES.get(words[:1], "dim")))
+    for deeper in cause.because:
+        yield from cause_lines(deeper, f"{indent}  ")
 
 
 def causes(plan: Plan) -> Iterator[RenderableType]:

@@ -48,5 +48,5 @@ def _is_analysis(decorator: ast.expr, namespace: Mapping[str, Any]) -> bool:
         value = getattr(value, name, None)
     if value is None:
         # A local name, as where an analysis is defined inside a function that imports the decorator.
-        return chain[-1] == "analysis"
+        return chain[-1] in ("analysis", "fold")
     return str(getattr(value, "__module__", "")).partition(".")[0] == _OURSELVES

@@ -7,7 +7,15 @@ from typing import Any, assert_type
 
 import numpy.typing as npt
 
-from artifact_store import Analysis, Arrays, Artifact, Checkpoint, Run, analysis
+from artifact_store import (
+    Analysis,
+    Arrays,
+    Artifact,
+    Checkpoint,
+    Run,
+    analysis,
+    fold,
+)
 from artifact_store.explain import Explanation
 from artifact_store.keys import Key
 from artifact_store.memoize import Recomputation
@@ -28,10 +36,22 @@ def of_run(run: Run) -> float:
     return 1.0
 
 
+@fold
+def bare_fold(checkpoint: Checkpoint, *, prime: int = 113) -> Arrays:
+    return {"prime": prime}
+
+
+@fold(dims={"value": ("neuron",)}, shared={"total": of_run}, codec="zstd")
+def declared_fold(checkpoint: Checkpoint, *, total: float | None = None) -> Arrays:
+    return {"value": checkpoint["w"] * (total or 0.0)}
+
+
 def calls(checkpoint: Checkpoint, run: Run) -> None:
     assert_type(bare(checkpoint, prime=5), Arrays)
     assert_type(declared(checkpoint, "cpu"), npt.NDArray[Any])
     assert_type(of_run(run), float)
+    assert_type(bare_fold(run, prime=5), Arrays)
+    assert_type(declared_fold.find(run), Artifact | None)
 
     assert_type(bare.find(checkpoint), Artifact | None)
     assert_type(bare.artifact(checkpoint, prime=5), Artifact)
@@ -50,6 +70,10 @@ def refused(checkpoint: Checkpoint, path: Path) -> None:
     declared(checkpoint)  # type: ignore[call-arg]
     declared.find(checkpoint, device=1)  # type: ignore[arg-type]
     of_run(checkpoint)  # type: ignore[arg-type]
+    bare_fold(checkpoint)  # type: ignore[arg-type]
+    bare_fold(run=1)  # type: ignore[call-arg]
+    declared_fold.artifact(of_run, total=1)  # type: ignore[arg-type]
+    fold(codec="gzip")  # type: ignore[call-overload]
     analysis(bare, codec="gzip")  # type: ignore[call-overload]
 
 

@@ -10,6 +10,7 @@
   const state = { runs: [], epochs: [], place: 0, visuals: {} };
   const panes = new Map(); // element of a pane -> { key: what it shows, follows: whether a mark is moved, ... }
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  let page = null; // the element that all this is about
   let look = null; // templates for light and dark
   let underway = false;
   let pollTimer = null;
@@ -41,20 +42,18 @@
 
   // ---- the state, from the controls
 
-  async function changed(run, beside, place, values) {
+  async function changed(run, beside, values) {
     const runs = [run, ...(beside && beside !== run ? [beside] : [])].filter(Boolean);
-    const places = dash_clientside.callback_context.inputs_list[3];
+    const places = dash_clientside.callback_context.inputs_list[2];
     state.visuals = {};
     places.forEach(({ id }, number) => {
       (state.visuals[id.view] ??= {})[id.name] = String(values[number] ?? "");
       showNumber(id, values[number]);
     });
-    if (runs.join("\n") !== state.runs.join("\n")) await runsChanged(runs);
-    else if (Number(place) !== state.place) {
-      state.place = Number(place);
-      moved ??= performance.now();
-    }
-    refresh();
+    const isNew = page !== one("#views"); // Dash may make the page again.
+    page = one("#views");
+    if (isNew || runs.join("\n") !== state.runs.join("\n")) await runsChanged(runs);
+    if (page.isConnected) refresh();
     return window.dash_clientside.no_update;
   }
 
@@ -68,11 +67,31 @@
     const before = state.runs.length ? epochNow() : Number(one("#cursor").dataset.epoch || Infinity);
     state.runs = runs;
     const query = runs.map((name) => `run=${encodeURIComponent(name)}`).join("&");
-    state.epochs = await (await ask(`epochs?${query}`)).json();
+    const epochs = await (await ask(`epochs?${query}`)).json();
+    if (state.runs !== runs || !page.isConnected) return; // Another choice, or page, came meanwhile.
+    state.epochs = epochs;
     state.place = nearestPlace(before);
-    dash_clientside.set_props("slider", { max: state.epochs.length - 1, value: state.place, disabled: state.epochs.length < 2 });
+    makeSlider();
     makePanes();
     poll();
+  }
+
+  function makeSlider() {
+    const last = state.epochs.length - 1;
+    const slider = element("input", {
+      id: "slider", type: "range", min: 0, max: last, step: 1, disabled: last < 1,
+      oninput: (event) => moveTo(Number(event.target.value)),
+    });
+    one("#cursor .track").replaceChildren(slider);
+    slider.value = state.place;
+  }
+
+  function moveTo(place) {
+    const to = Math.min(Math.max(place, 0), state.epochs.length - 1);
+    if (to === state.place) return;
+    moved ??= performance.now();
+    one("#slider").value = state.place = to;
+    refresh();
   }
 
   function nearestPlace(epoch) {
@@ -125,7 +144,7 @@
         const notice = element("div", { class: "notice", hidden: true });
         const name = element("p", { class: "of" }, run);
         const pane = element("div", { class: "pane", "data-run": run }, name, figure, notice);
-        panes.set(pane, { view, run, figure, notice, name, key: "", seen: false, along: null });
+        panes.set(pane, { view, run, figure, notice, name, key: "", seen: null });
         inSight.observe(pane);
         return pane;
       }));
@@ -153,9 +172,13 @@
 
   async function draw() {
     for (const pane of panes.values()) if (pane.follows === "mark") moveMark(pane, epochNow());
-    if (underway || !look) return;
+    if (underway || !look || !panes.size) return;
     const wanted = [...panes.values()].filter((pane) => pane.seen && pane.key !== keyOf(pane, wantedOf(pane)));
-    if (!wanted.length) return settled();
+    if (!wanted.length) {
+      // Until each has been looked at, nobody knows what is in sight.
+      if ([...panes.values()].every((pane) => pane.seen !== null)) settled();
+      return;
+    }
     underway = true;
     try {
       const asked = wanted.map(wantedOf);
@@ -237,7 +260,7 @@
     const open = steps.filter((step) => !["fresh", "drift"].includes(step.state));
     const rows = open.map((step) => element("li", {},
       element("code", {}, step.analysis), ` is ${step.state}`,
-      ...(step.causes.length ? [element("ul", {}, ...step.causes.map((cause) => element("li", {}, cause)))] : [])));
+      element("ul", {}, ...step.causes.map((cause, number) => element("li", {}, cause, ...detailOf(cause, step.details[number]))))));
     const functions = open.map((step) => step.function);
     const running = jobs.find((job) => job.state === "running" && job.run === pane.run
       && job.analyses.some((name) => functions.includes(name)));
@@ -253,6 +276,12 @@
       element("p", {}, element("b", {}, "Nothing to draw yet.")), element("ul", {}, ...rows),
       ...(failed && !running ? [element("pre", { class: "error" }, failed.error)] : []),
       element("div", { class: "buttons" }, ...buttons));
+  }
+
+  // The lines of a difference, for whoever asks.
+  function detailOf(cause, detail) {
+    if (!detail || detail === cause) return [];
+    return [element("details", {}, element("summary", {}, "what changed"), element("pre", {}, detail))];
   }
 
   function progressOf(job) {
@@ -347,14 +376,19 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input:not(#slider), textarea, select, button, [role=listbox], [role=combobox], .dash-dropdown");
     if (typing || event.ctrlKey || event.altKey || event.metaKey) return;
-    const last = state.epochs.length - 1, far = event.shiftKey ? 10 : 1;
-    const to = { ArrowLeft: state.place - far, ArrowRight: state.place + far, Home: 0, End: last }[event.key];
+    const far = event.shiftKey ? 10 : 1;
+    const to = { ArrowLeft: state.place - far, ArrowRight: state.place + far, Home: 0, End: Infinity }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    dash_clientside.set_props("slider", { value: Math.min(Math.max(to, 0), last) });
+    moveTo(to);
   });
 
-  window.workbench = { state, panes };
+  // Whether a view shows what the controls say; for whoever drives the page from outside.
+  function isCurrent(view) {
+    return [...panes.values()].every((pane) => pane.view !== view || pane.key === keyOf(pane, wantedOf(pane)));
+  }
+
+  window.workbench = { state, panes, isCurrent };
   window.dash_clientside = Object.assign({}, window.dash_clientside, { workbench: { changed } });
 
   fetch("look").then((answer) => answer.json()).then((found) => {
