@@ -8,8 +8,9 @@ HASHSEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(1, 1 << 
 INSTALLED := .venv/installed
 TESTABLE := .venv/testable
 BENCHABLE := .venv/benchable
+SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 
-.PHONY: demo test test-long lint types tests bench clean
+.PHONY: demo test test-browser test-long lint types tests browser bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m analyses demo
@@ -27,6 +28,21 @@ types: $(TESTABLE)
 
 tests: $(TESTABLE)
 	PYTHONHASHSEED=$(HASHSEED) $(BIN)/python -m pytest
+
+# What only a browser can show: pictures as SVG and PNG, and the workbench.
+test-browser: $(TESTABLE) browser
+	PYTHONHASHSEED=$(HASHSEED) $(BIN)/python -m pytest tests/browser
+
+# Debian's Chromium, where there is none yet. BROWSER_PATH names another.
+browser:
+	@test -n "$$BROWSER_PATH" || command -v chromium >/dev/null || { \
+	  echo "make: there is no chromium, and these tests are driven in one: installing Debian's"; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	} || { \
+	  echo "make: chromium could not be installed. Install it by hand (Debian: apt-get install chromium), or name a Chrome: BROWSER_PATH=/path/to/chrome make test-browser" >&2; \
+	  exit 1; \
+	}
 
 # The same tests, with as many faults as tests/README.md says; takes an hour.
 test-long: $(TESTABLE)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from analyses.gather import gather
-from analyses.report import render_report
+from analyses.gather import report_of
 from analyses.train import Training, train
 from artifact_store import ArtifactStoreError, Run
 from artifact_store.cli import main as artifact_store_main
+from artifact_store.views import Scene
 
 if TYPE_CHECKING:
     # Generic for the type checker alone.
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     add_train(verbs)
     add_report(verbs)
+    add_render(verbs)
+    add_serve(verbs)
     add_demo(verbs)
 
     arguments = parser.parse_args(argv)
@@ -113,8 +116,93 @@ def run_report(arguments: argparse.Namespace) -> int:
     """`report`: carry it out, and say where the page is."""
     run = Run(arguments.run)
     page = arguments.out or run.path / "report.html"
-    page.write_text(render_report(gather(run)), encoding="utf-8")
+    page.write_bytes(report_of(run))
     print(page)
+    return 0
+
+
+def add_render(verbs: Verbs) -> None:
+    """`render`: how to ask for it."""
+    parser = verbs.add_parser(
+        "render",
+        help="draw one view of a run into an SVG, PNG or HTML file",
+        description="Draw one view of a run into a file. Computes nothing; `artifact-store why FILE` says what it was "
+        "drawn from.",
+    )
+    parser.add_argument("run", type=Path, help="the folder of a run")
+    parser.add_argument(
+        "view", metavar="VIEW", help="its name; `analyses views` lists them"
+    )
+    parser.add_argument(
+        "--epoch", type=int, metavar="N", help="which checkpoint (default: the last)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a visual parameter, as in --set threshold=0.9 or --set neurons=3,17",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: RUN_VIEW.svg, in this directory",
+    )
+    parser.set_defaults(verb=run_render)
+
+
+def run_render(arguments: argparse.Namespace) -> int:
+    """`render`: carry it out, and say where the picture is."""
+    run = Run(arguments.run)
+    seen = run.view(arguments.view, epoch=arguments.epoch)
+    assert isinstance(seen, Scene)
+    print(seen.export(arguments.out or Path(f"{run.name}_{arguments.view}.svg")))
+    return 0
+
+
+def add_serve(verbs: Verbs) -> None:
+    """`serve`: how to ask for it."""
+    parser = verbs.add_parser(
+        "serve",
+        help="open the workbench: a page on which every view follows one slider",
+        description="Show the runs in a folder as a page on this machine. It reads what is stored; what is missing can "
+        "be computed from there. Ctrl-C ends it.",
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        help="of runs, or a run (default: results)",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="where to listen (default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8050,
+        help="0 picks a free one (default: %(default)s)",
+    )
+    parser.set_defaults(verb=run_serve)
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """`serve`: carry it out, until it is interrupted."""
+    from analyses.workbench.server import (  # 1 s, which no other verb needs
+        create_app,
+        serve,
+    )
+
+    server = serve(create_app(arguments.folder), arguments.host, arguments.port)
+    print(
+        f"http://{arguments.host}:{server.server_port}/  (Ctrl-C ends it)", flush=True
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
     return 0
 
 

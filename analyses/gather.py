@@ -1,7 +1,12 @@
-"""From the stored artifacts of a run to what its report shows; computes nothing."""
+"""From the stored artifacts of a run to its report; computes nothing.
+
+run ──► artifacts ┬─► *gather* ──► ReportData ──► page ─┐
+                  └─► stamp ────────────────────────────┴─► *report_of*
+"""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,8 +15,9 @@ from numpy.typing import NDArray
 from analyses.clusters import neuron_freq_norm
 from analyses.embedding import fourier_coefficients
 from analyses.neurons import neuron_activations
-from analyses.report import SPECIALISED_FROM, ReportData
-from artifact_store import Analysis, AnalysisPipeline, Run
+from analyses.report import SPECIALISED_FROM, ReportData, render_report
+from artifact_store import Analysis, AnalysisPipeline, Artifact, Run
+from artifact_store.stamps import stamp_of, stamped
 
 SHOWN: tuple[Analysis[..., Any], ...] = (
     fourier_coefficients,
@@ -24,8 +30,31 @@ SAMPLES = 6
 """Neurons whose grids a report shows; each is a few MB at p = 113 and 95 epochs."""
 
 
+def report_of(run: Run) -> bytes:
+    """The page about `run`, with the stamp of all artifacts that it shows.
+
+    Raises
+    ------
+    MissingArtifacts
+        Some checkpoint has not been analysed.
+    """
+    shown = artifacts_of(run)
+    stamp = stamp_of("report", {}, run.name, None, chain(*shown.values()))
+    page = render_report(gather(run), beside=len(stamped(b"", "html", stamp)))
+    return stamped(page.encode(), "html", stamp)
+
+
+def artifacts_of(run: Run) -> dict[str, list[Artifact]]:
+    """What the report of `run` shows, by analysis, each along the epochs."""
+    pipeline = AnalysisPipeline(run)
+    return {
+        analysis.__name__: [pipeline.load(analysis, epoch) for epoch in run.epochs]
+        for analysis in SHOWN
+    }
+
+
 def gather(run: Run) -> ReportData:
-    """What the report of `run` shows.
+    """What the report of `run` shows, as arrays.
 
     Raises
     ------
@@ -37,7 +66,6 @@ def gather(run: Run) -> ReportData:
     grids = run.series(
         neuron_activations
     )  # (epoch, neuron, a, b), of which these rows are read
-    pipeline = AnalysisPipeline(run)
     return ReportData(
         run=run.name,
         config=run.config,
@@ -49,10 +77,8 @@ def gather(run: Run) -> ReportData:
         neurons=neurons,
         activations=grids[:, neurons].to_numpy(),
         provenance={
-            analysis.__name__: [
-                pipeline.load(analysis, epoch).key.digest.hex for epoch in run.epochs
-            ]
-            for analysis in SHOWN
+            name: [one.key.digest.hex for one in along]
+            for name, along in artifacts_of(run).items()
         },
     )
 

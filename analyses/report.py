@@ -116,8 +116,14 @@ class ReportData:
         return np.arange(1, self.norm.shape[1] + 1)
 
 
-def render_report(data: ReportData) -> str:
-    """The report as one HTML document; equal data give equal bytes."""
+def render_report(data: ReportData, beside: int = 0) -> str:
+    """The report as one HTML document; equal data give equal bytes.
+
+    Parameters
+    ----------
+    beside
+        How many bytes whoever writes it adds.
+    """
     arrays = _exact_arrays(data)
     packed = {name: _pack(array) for name, array in arrays.items()}
     content = {
@@ -137,6 +143,7 @@ def render_report(data: ReportData) -> str:
         MAX_BYTES
         - len(_page(data, content, pictured=len(data.epochs)).encode())
         - 1_000
+        - beside
     )
     pictures, pictured = _pictures(data, room)
     packed |= {name: _pack(array) for name, array in pictures.items()}

@@ -50,6 +50,7 @@ from artifact_store.files import (
 )
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import Recent, cached_property
+from artifact_store.registry import Seen, view_named
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
 from artifact_store.workers import cores, worker
 
@@ -126,6 +127,10 @@ class Checkpoint(Content):
             for name, span in header.tensors.items()
         }
         self._spans = {name: held[name] for name in sorted(held)}
+
+    def view(self, name: str, /, **visuals: Any) -> Seen:
+        """A figure of its run at its epoch, as `Run.view`."""
+        return view_named(name).of_checkpoint(self, visuals)
 
     @property
     def epoch(self) -> int | None:

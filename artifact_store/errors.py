@@ -852,7 +852,7 @@ class NotAnAnalysis(ArtifactStoreError, TypeError):
 
 
 class MissingPackage(ArtifactStoreError, ImportError):
-    """An analysis that a package offers needs another that is not installed."""
+    """What a package offers needs another that is not installed."""
 
     def __init__(self, analysis: str, module: str, install: str) -> None:
         super().__init__(analysis, module, install)
@@ -860,6 +860,76 @@ class MissingPackage(ArtifactStoreError, ImportError):
 
     def __str__(self) -> str:
         return f"{self.analysis} needs {self.module}, which is not installed: pip install {self.install!r}."
+
+
+class NoSuchView(ArtifactStoreError, LookupError):
+    """No installed package offers a view of this name."""
+
+    def __init__(self, name: str, offered: tuple[str, ...]) -> None:
+        super().__init__(name, offered)
+        self.name, self.offered = name, offered
+
+    def __str__(self) -> str:
+        offered = ", ".join(self.offered) or "none; install artifact-store[analyses]"
+        return f"There is no view {self.name!r}. Those that are offered: {offered}."
+
+
+class UnknownVisual(ArtifactStoreError, TypeError):
+    """A view was given a visual parameter that it does not have."""
+
+    def __init__(self, view: str, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(view, name, known)
+        self.view, self.name, self.known = view, name, known
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known) or "none"
+        return f"{self.view} has no visual parameter {self.name!r}. It has: {known}."
+
+
+class BadVisual(ArtifactStoreError, ValueError):
+    """A visual parameter of a view has other values than the one given."""
+
+    def __init__(self, view: str, name: str, given: str, expected: str) -> None:
+        super().__init__(view, name, given, expected)
+        self.view, self.name, self.given, self.expected = view, name, given, expected
+
+    def __str__(self) -> str:
+        return f"{self.view}: {self.name} is {self.given}. Give {self.expected}."
+
+
+class NotOfARun(ArtifactStoreError, LookupError):
+    """A checkpoint does not lie where a run keeps those of its epochs, so it is unknown what else to draw."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is not where a run keeps its checkpoints. Open the run with its pattern, and ask that: "
+            "Run(directory, pattern).view(name, epoch=...)."
+        )
+
+
+class NothingToDraw(ArtifactStoreError, LookupError):
+    """Artifacts that a view draws are not stored, or no longer up to date; nothing is drawn in their place."""
+
+    def __init__(
+        self, scene: str, run: str, states: tuple[tuple[str, str, tuple[str, ...]], ...]
+    ) -> None:
+        super().__init__(scene, run, states)
+        self.scene, self.run, self.states = scene, run, states
+
+    def __str__(self) -> str:
+        why = [
+            f"{analysis} is {state}" + (f" ({'; '.join(causes)})" if causes else "")
+            for analysis, state, causes in self.states
+        ]
+        names = ",".join(analysis for analysis, _, _ in self.states)
+        return (
+            f"{self.scene} cannot be drawn: {', '.join(why)}. Compute it with .compute(), or for every epoch with "
+            f"`artifact-store run {self.run} --analysis {names}`."
+        )
 
 
 class PipelineFailed(ArtifactStoreError):
@@ -884,6 +954,23 @@ class PipelineFailed(ArtifactStoreError):
         return (
             f"{len(self.failures)} artifacts of {self.run} could not be made; all others are stored, and running it "
             "again computes only these:\n" + "\n".join(lines)
+        )
+
+
+class PipelineInterrupted(KeyboardInterrupt):
+    """Somebody stopped a pipeline; `outcome` has what it had done, all of which is kept.
+
+    No `ArtifactStoreError`: whoever goes on after errors must not go on after this.
+    """
+
+    def __init__(self, outcome: object, done: int, total: int) -> None:
+        super().__init__(outcome, done, total)
+        self.outcome, self.done, self.total = outcome, done, total
+
+    def __str__(self) -> str:
+        return (
+            f"{self.outcome} of {self.total}. What is done is kept: the same again resumes, with the "
+            f"{self.total - self.done} that are left."
         )
 
 
@@ -1048,4 +1135,66 @@ class NothingToBless(ArtifactStoreError, LookupError):
         return (
             f"{self.analysis}: {found}, so there is nothing to bless. To bless an edit, compute before it and bless "
             "after."
+        )
+
+
+class NoStamp(ArtifactStoreError, LookupError):
+    """A file does not say what it was drawn from."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} does not say what it was drawn from: no view exported it as SVG, PNG or HTML, or a program "
+            "that saved it again left that out."
+        )
+
+
+class BadStamp(ArtifactStoreError, ValueError):
+    """What a picture says of itself cannot be believed, or no picture can be made to say it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}. Export the picture again."
+
+
+class UnknownPicture(ArtifactStoreError, ValueError):
+    """A picture was to be written in a format that there is not."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} names no format of a picture. Let it end in .svg, .png or .html."
+
+
+class NoBrowser(ArtifactStoreError, RuntimeError):
+    """A picture needs a browser to draw it, and there is none."""
+
+    def __init__(self, named: str | None, missing: str) -> None:
+        super().__init__(named, missing)
+        self.named, self.missing = named, missing
+
+    def __str__(self) -> str:
+        where = f" BROWSER_PATH names {self.named}, which is no file." if self.named else ""  # fmt: skip
+        return f"SVG and PNG are drawn by a browser.{where} {self.missing}, or export .html."
+
+
+class BrowserFailed(ArtifactStoreError, RuntimeError):
+    """The browser did not draw a picture."""
+
+    def __init__(self, browser: str, problem: str) -> None:
+        super().__init__(browser, problem)
+        self.browser, self.problem = browser, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.browser} did not draw the picture: {self.problem}. Try it again; BROWSER_PATH names another "
+            "Chrome or Chromium; .html is exported without one."
         )

@@ -12,7 +12,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from artifact_store.artifacts import Artifact
@@ -20,6 +20,7 @@ from artifact_store.errors import (
     ArtifactStoreError,
     MissingArtifacts,
     PipelineFailed,
+    PipelineInterrupted,
     WorkerDiffers,
 )
 from artifact_store.events import Event, Published, listening
@@ -27,61 +28,12 @@ from artifact_store.executors import each
 from artifact_store.memoize import Analysis
 from artifact_store.modes import MODE_VARIABLE, Modes, as_there, modes_of
 from artifact_store.offers import Chosen, chosen
+from artifact_store.outcomes import Done, Ending, Outcome
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
-from artifact_store.progress import bar
+from artifact_store.progress import Progress, shown
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import STORE_VARIABLE, named_store
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one analysis at one epoch."""
-
-    analysis: str
-    epoch: int | None
-    state: Literal["hit", "computed", "failed"]
-    seconds: float = 0.0
-    nbytes: int = 0
-    path: str = ""
-    error: str = ""
-    trace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a pipeline did."""
-
-    run: str
-    done: tuple[Done, ...]
-
-    @property
-    def failures(self) -> tuple[Done, ...]:
-        """What could not be computed or kept."""
-        return tuple(one for one in self.done if one.state == "failed")
-
-    def count(self, state: str, analysis: str | None = None) -> int:
-        """How many are in a state, of one analysis or all."""
-        return sum(
-            one.state == state and analysis in (None, one.analysis) for one in self.done
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same, for JSON."""
-        counts = Counter(one.state for one in self.done)
-        return {
-            "run": self.run,
-            "counts": dict(counts),
-            "done": [asdict(one) for one in self.done],
-        }
-
-    def __str__(self) -> str:
-        counts = [
-            f"{self.count(state)} {state}"
-            for state in ("computed", "hit", "failed")
-            if self.count(state)
-        ]
-        return f"{self.run}: {', '.join(counts) or 'nothing to do'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +100,7 @@ class AnalysisPipeline:
         analyses: Chosen = None,
         epochs: Iterable[int] | None = None,
         n_jobs: int = 1,
+        progress: Progress = shown,
     ) -> Outcome:
         """Compute what is missing, checkpoint by checkpoint.
 
@@ -159,30 +112,33 @@ class AnalysisPipeline:
             Which checkpoints; all if not given.
         n_jobs
             Worker processes, as joblib counts them.
+        progress
+            Who is told of each artifact as it is done: a terminal or a notebook, or `unseen`.
 
         Raises
         ------
         PipelineFailed
             Some could not be computed. The others were: the error has the outcome.
+        PipelineInterrupted
+            A `KeyboardInterrupt` that says how much was done; all of that is kept.
         """
         units = list(self._units(analyses, epochs))
-        done: list[Done] = []
-        states: Counter[str] = Counter()
-        total = sum(len(unit.analyses) for unit in units)
-        with bar(self.run_of_checkpoints.name, total, "artifact") as advance:
-            for finished in each(_work, units, n_jobs, _memory(units)):
-                done += finished
-                states.update(one.state for one in finished)
-                advance(
-                    len(finished),
-                    ", ".join(f"{count} {state}" for state, count in states.items()),
-                )
+        totals = Counter(one.__name__ for unit in units for one in unit.analyses)
+        run, done = self.run_of_checkpoints.name, list[Done]()
+        try:
+            with progress(run, totals) as tell:
+                for together in _all_done(units, n_jobs):
+                    done += together
+                    tell(together)
+        except KeyboardInterrupt as interrupt:
+            total, so_far = totals.total(), Outcome(run, tuple(done))
+            raise PipelineInterrupted(so_far, len(done), total) from interrupt
         order = {unit.epoch: number for number, unit in enumerate(units)}
         done.sort(key=lambda one: order[one.epoch])
-        outcome = Outcome(self.run_of_checkpoints.name, tuple(done))
+        outcome = Outcome(run, tuple(done))
         if outcome.failures:
             failed = [(one.analysis, one.epoch, one.error) for one in outcome.failures]
-            raise PipelineFailed(self.run_of_checkpoints.name, tuple(failed), outcome)
+            raise PipelineFailed(run, tuple(failed), outcome)
         return outcome
 
     def load(
@@ -262,7 +218,18 @@ def _input_of(unit: _Unit) -> Any:
     return unit.run if unit.epoch is None else unit.run[unit.epoch]
 
 
+def _all_done(units: list[_Unit], n_jobs: int) -> Iterator[list[Done]]:
+    """What becomes of each call, as soon as that is known here: of a worker, when it is done with a checkpoint."""
+    if n_jobs == 1:
+        return ([one] for unit in units for one in _worked(unit))
+    return each(_work, units, n_jobs, _memory(units))
+
+
 def _work(unit: _Unit) -> list[Done]:
+    return list(_worked(unit))
+
+
+def _worked(unit: _Unit) -> Iterator[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
     if os.getpid() != unit.caller:
         # A worker may have been started before the caller set these, or unset them.
@@ -270,12 +237,8 @@ def _work(unit: _Unit) -> list[Done]:
         _set(MODE_VARIABLE, unit.modes.environment)
         if differing := _differing(unit):
             error = WorkerDiffers(differing)
-            return [_failed(one, unit.epoch, error) for one in unit.analyses]
-    with as_there(unit.modes):
-        return _attempt_all(unit)
-
-
-def _attempt_all(unit: _Unit) -> list[Done]:
+            yield from (_failed(one, unit.epoch, error) for one in unit.analyses)
+            return
     published: dict[str, Published] = {}
 
     def note(event: Event) -> None:
@@ -285,9 +248,13 @@ def _attempt_all(unit: _Unit) -> list[Done]:
     try:
         given = _input_of(unit)
     except Exception as error:
-        return [_failed(one, unit.epoch, error) for one in unit.analyses]
-    with listening(note):
-        return [_attempt(one, given, unit.epoch, published) for one in unit.analyses]
+        yield from (_failed(one, unit.epoch, error) for one in unit.analyses)
+        return
+    for one in unit.analyses:
+        # Neither may be set while the caller has the word.
+        with as_there(unit.modes), listening(note):
+            done = _attempt(one, given, unit.epoch, published)
+        yield done
 
 
 def _differing(unit: _Unit) -> str:
@@ -318,7 +285,7 @@ def _attempt(
     except Exception as error:
         return _failed(analysis, epoch, error)
     made = published.get(artifact.key.digest.hex)
-    state: Literal["hit", "computed"] = "hit" if made is None else "computed"
+    state: Ending = "hit" if made is None else "computed"
     seconds = 0.0 if made is None else made.seconds
     return Done(
         analysis.__name__,

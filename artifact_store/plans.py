@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from artifact_store.calls import Call
 from artifact_store.causes import causes_of_miss
-from artifact_store.errors import ArtifactStoreError
+from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.explain import drift_of, waits_for
 from artifact_store.stores.base import Entry, Store
 from artifact_store.traces import Pending, peek
@@ -101,13 +101,7 @@ class Plan:
 
     def reasons(self) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
         """Each analysis, each cause in it, and the epochs that it holds for."""
-        for name, steps in self.by_analysis().items():
-            for cause in dict.fromkeys(
-                cause for step in steps for cause in step.causes
-            ):
-                yield name, cause, tuple(
-                    step.epoch for step in steps if cause in step.causes
-                )
+        return reasons_of(self.steps)
 
     def as_dict(self) -> dict[str, Any]:
         """The same, for JSON."""
@@ -168,6 +162,10 @@ def step_of(call: Call, epoch: int | None) -> Step:
     name, key = call.key.analysis, call.key.digest.hex
     try:
         found = peek(call)
+    except CorruptArtifact as error:
+        # Not where, for that differs from epoch to epoch: the details say it.
+        what = f"what is stored {error.problem}"
+        return Step(name, epoch, key, "corrupt", (what,), (str(error),))
     except ArtifactStoreError as error:
         return Step(name, epoch, key, "corrupt", (str(error),))
     if isinstance(found, Entry):
@@ -217,6 +215,20 @@ def seconds_of(steps: Iterable[Step], stores: Collection[Store]) -> float | None
     if not all(known.values()):
         return None
     return sum(count * median(known[name]) for name, count in missing.items())
+
+
+def reasons_of(
+    steps: Iterable[Step],
+) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
+    """Each analysis, each cause in it, and the epochs that it holds for."""
+    epochs: dict[tuple[str, str], dict[int | None, None]] = {}
+    for step in steps:
+        for cause in step.causes:
+            epochs.setdefault((step.analysis, cause), {})[step.epoch] = None
+    for name in dict.fromkeys(name for name, _ in epochs):
+        for of, cause in epochs:
+            if of == name:
+                yield name, cause, tuple(epochs[name, cause])
 
 
 def count_of(steps: Sequence[Step], state: State) -> int:

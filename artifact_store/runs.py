@@ -27,6 +27,7 @@ from artifact_store.errors import (
 from artifact_store.files import DigestMemo
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import cached_property
+from artifact_store.registry import Seen, view_named
 
 if TYPE_CHECKING:
     import xarray
@@ -109,6 +110,18 @@ class Run(Mapping[int, Checkpoint]):
             Of the analysis.
         """
         return analysis.series(self, array, **params)
+
+    def view(self, name: str, /, *, epoch: int | None = None, **visuals: Any) -> Seen:
+        """A figure of this run that an installed package offers; drawn when it is asked for, and nothing is computed.
+
+        Parameters
+        ----------
+        epoch
+            The epoch it shows or marks; the last one if not given.
+        visuals
+            How it is to look.
+        """
+        return view_named(name).of(self, epoch, visuals)
 
     def at(self, epoch: int) -> Checkpoint:
         """The checkpoint of this epoch, as `run[epoch]`."""

@@ -29,7 +29,8 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Event, Published
 from artifact_store.offers import ENTRY_POINTS
-from artifact_store.pipeline import Outcome, _work
+from artifact_store.outcomes import Outcome
+from artifact_store.pipeline import _work
 from artifact_store.plans import Plan
 from artifact_store.stores.local import LocalStore
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from plotly.subplots import make_subplots
 
 from analyses.figures.checks import (
     WrongShape,
@@ -16,7 +16,7 @@ from analyses.figures.checks import (
     coordinate,
     positions_of,
 )
-from analyses.figures.style import SEQUENTIAL, styled
+from analyses.figures.style import SEQUENTIAL, Spec, drawn
 
 
 def activation_heatmaps(
@@ -63,28 +63,28 @@ def activation_heatmaps(
         float(np.nanmax(shown, initial=0)),
     )
 
-    rows, columns = ceil(len(neurons) / columns), min(columns, len(neurons))
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        shared_xaxes="all",
-        shared_yaxes="all",
-        horizontal_spacing=0.12 / columns,
-        vertical_spacing=0.2 / rows,
-        subplot_titles=[f"neuron {neuron}" for neuron in neurons],
-    )
-    for place, (neuron, grid) in enumerate(zip(neurons, shown, strict=True)):
-        figure.add_heatmap(
-            row=place // columns + 1,
-            col=place % columns + 1,
-            name=f"neuron {neuron}",
-            z=grid,
-            coloraxis="coloraxis",
-            hovertemplate="a = %{y}, b = %{x}<br>activation %{z:.3g}<extra>%{fullData.name}</extra>",
-        )
-    styled(
-        figure,
+    columns = min(columns, len(neurons))
+    grid = _grid(ceil(len(neurons) / columns), columns)
+    pictures = [
+        {
+            "type": "heatmap",
+            "name": f"neuron {neuron}",
+            "z": picture,
+            "xaxis": f"x{place or ''}",
+            "yaxis": f"y{place or ''}",
+            "coloraxis": "coloraxis",
+            "hovertemplate": "a = %{y}, b = %{x}<br>activation %{z:.3g}<extra>%{fullData.name}</extra>",
+        }
+        for place, neuron, picture in zip(grid.places, neurons, shown, strict=False)
+    ]
+    return drawn(
+        pictures,
         "Neuron activations after ReLU, for every pair (a, b)",
+        **grid.axes,
+        annotations=[
+            {"text": f"neuron {neuron}", **above}
+            for neuron, above in zip(neurons, grid.above, strict=False)
+        ],
         coloraxis={
             "colorscale": colorscale,
             "cmin": low,
@@ -92,10 +92,52 @@ def activation_heatmaps(
             "colorbar": {"title": {"text": "activation"}},
         },
     )
-    figure.update_annotations(font_size=13)
-    figure.update_xaxes(showgrid=False, constrain="domain", nticks=6)
-    figure.update_yaxes(showgrid=False, constrain="domain", nticks=6)
-    figure.update_xaxes(title_text="summand b", row=rows)
-    figure.update_yaxes(title_text="summand a", col=1)
-    # All axes match the first, so one square cell makes all of them square.
-    return figure.update_yaxes(scaleanchor="x", row=1, col=1)
+
+
+class _Grid(NamedTuple):
+    """Where pictures stand, row by row: the number of their axes, these axes, and what a title above each needs."""
+
+    places: list[int]
+    axes: Spec
+    above: list[Spec]
+
+
+def _grid(rows: int, columns: int) -> _Grid:
+    """A grid of squares, all with the axes of the first: one square cell makes all of them square."""
+    gap = 0.12 / columns, 0.2 / rows
+    width, height = (1 - gap[0] * (columns - 1)) / columns, (
+        1 - gap[1] * (rows - 1)
+    ) / rows
+    common = {"showgrid": False, "constrain": "domain", "nticks": 6}
+    grid = _Grid([], {}, [])
+    for number in range(rows * columns):
+        row, column = divmod(number, columns)
+        left, bottom = column * (width + gap[0]), 1 - height - row * (height + gap[1])
+        place = number + 1 if number else ""
+        x: Spec = common | {"domain": [left, left + width], "anchor": f"y{place}"}
+        y: Spec = common | {"domain": [bottom, bottom + height], "anchor": f"x{place}"}
+        if number:
+            x["matches"], y["matches"] = "x", "y"
+        else:
+            y["scaleanchor"] = "x"
+        x |= (
+            {"title": {"text": "summand b"}}
+            if row == rows - 1
+            else {"showticklabels": False}
+        )
+        y |= {"showticklabels": False} if column else {"title": {"text": "summand a"}}
+        grid.places.append(number + 1 if number else 0)
+        grid.axes.update({f"xaxis{place}": x, f"yaxis{place}": y})
+        grid.above.append(
+            {
+                "x": left + width / 2,
+                "y": bottom + height,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": 13},
+            }
+        )
+    return grid

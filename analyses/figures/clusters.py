@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
-from plotly.subplots import make_subplots
 
 from analyses.figures.checks import WrongShape, array_with_axes, coordinate
 from analyses.figures.style import (
@@ -16,13 +15,13 @@ from analyses.figures.style import (
     CATEGORIES,
     MUTED,
     SEQUENTIAL,
+    drawn,
     epoch_axis,
     epoch_line,
     frequency_axis,
     highlight,
     percent,
     share_axis,
-    styled,
     threshold_line,
 )
 
@@ -38,12 +37,30 @@ def cluster_order(norm: NDArray[Any]) -> NDArray[np.intp]:
     return np.lexsort((-purest, cluster))
 
 
+def turn_order(norm: NDArray[Any]) -> NDArray[np.intp]:
+    """The purest neuron of each frequency in turn, then the next of each, from `norm (frequency, neuron)`.
+
+    The frequency with most on it comes first. Neurons of which no frequency has half of the power go last.
+    """
+    shares = np.nan_to_num(norm)
+    purest, cluster = shares.max(axis=0), shares.argmax(axis=0)  # (neuron,)
+    mixed = purest < 0.5
+    order = np.lexsort((-purest, cluster, mixed))
+    group = 2 * cluster[order] + mixed[order]
+    first = {each: number for number, each in reversed(list(enumerate(group.tolist())))}
+    turn = np.arange(len(order)) - [first[each] for each in group.tolist()]
+    size = np.bincount(cluster, weights=purest * ~mixed, minlength=len(shares))
+    ranked = np.lexsort((cluster[order], -size[cluster[order]], turn, mixed[order]))
+    return order[ranked]
+
+
 def neuron_clusters(
     norm: ArrayLike,
     frequency: ArrayLike,
     *,
     threshold: float,
     order: ArrayLike | None = None,
+    sorted_by: str = "sorted by dominant frequency (position)",
     colorscale: str = SEQUENTIAL,
 ) -> go.Figure:
     """Share of each neuron's power on each frequency, neurons of one frequency side by side.
@@ -62,6 +79,8 @@ def neuron_clusters(
     order
         Neurons from left to right; by default `cluster_order(norm)`. Give the order of one epoch
         to every epoch that is to be compared with it.
+    sorted_by
+        What the axis says of that order.
     """
     shares = array_with_axes("norm", norm, "frequency", "neuron")
     frequencies = coordinate(
@@ -79,56 +98,55 @@ def neuron_clusters(
         raise WrongShape("order", "a permutation of the neurons", ordered.shape, advice)
     purest = np.nan_to_num(shares).max(axis=0)[ordered]  # (neuron,)
 
-    figure = make_subplots(
-        rows=2, shared_xaxes=True, row_heights=[0.24, 0.76], vertical_spacing=0.04
-    )
-    figure.add_scatter(
-        row=1,
-        col=1,
-        name="dominant share",
-        x=np.arange(neurons),
-        y=purest,
-        customdata=ordered,
-        mode="markers",
-        marker={
+    dots = {
+        "type": "scatter",
+        "name": "dominant share",
+        "x": np.arange(neurons),
+        "y": purest,
+        "customdata": ordered,
+        "mode": "markers",
+        "marker": {
             "color": (purest >= threshold).astype(int),
             "size": 4,
             **highlight(BLUE),
         },
-        hovertemplate="neuron %{customdata}<br>%{y:.1%} on its dominant frequency<extra></extra>",
-    )
-    figure.add_heatmap(
-        row=2,
-        col=1,
-        name="share",
-        x=np.arange(neurons),
-        y=frequencies,
-        z=shares[:, ordered],
-        customdata=np.broadcast_to(ordered, shares.shape),
-        zmin=0,
-        zmax=1,
-        colorscale=colorscale,
-        colorbar={
+        "hovertemplate": "neuron %{customdata}<br>%{y:.1%} on its dominant frequency<extra></extra>",
+    }
+    heatmap = {
+        "type": "heatmap",
+        "name": "share",
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "x": np.arange(neurons),
+        "y": frequencies,
+        "z": shares[:, ordered],
+        "customdata": np.broadcast_to(ordered, shares.shape),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": colorscale,
+        "colorbar": {
             "title": {"text": "share of the neuron's power"},
             "tickformat": ".0%",
         },
-        hovertemplate="neuron %{customdata}<br>frequency %{y}<br>%{z:.1%} of its power<extra></extra>",
-    )
-    styled(
-        figure,
+        "hovertemplate": "neuron %{customdata}<br>frequency %{y}<br>%{z:.1%} of its power<extra></extra>",
+    }
+    across = {"showgrid": False, "range": [-0.5, neurons - 0.5]}
+    return drawn(
+        [dots, heatmap],
         f"Neurons by frequency: specialised from {percent(threshold)} of a neuron's power",
         showlegend=False,
         shapes=[threshold_line(threshold)],
+        xaxis=across | {"matches": "x2", "showticklabels": False, "anchor": "y"},
+        yaxis=share_axis("largest share", peak=1.05)
+        | {"nticks": 3, "domain": [0.77, 1], "anchor": "x"},
+        xaxis2=across
+        | {
+            "title": {"text": f"neurons, {sorted_by}"},
+            "tickformat": "d",
+            "anchor": "y2",
+        },
+        yaxis2=frequency_axis(frequencies) | {"domain": [0, 0.73], "anchor": "x2"},
     )
-    figure.update_xaxes(showgrid=False, range=[-0.5, neurons - 0.5])
-    figure.update_xaxes(
-        title_text="neurons, sorted by dominant frequency (position)",
-        tickformat="d",
-        row=2,
-    )
-    figure.update_yaxes(share_axis("largest share", peak=1.05), nticks=3, row=1)
-    figure.update_yaxes(frequency_axis(frequencies), row=2)
-    return figure
 
 
 def specialised_neurons(
@@ -169,29 +187,61 @@ def specialised_neurons(
         )
     others = [each for each in frequencies.tolist() if each not in chosen]
 
-    figure = go.Figure()
     groups = [
         (f"frequency {each}", [each], color) for each, color in zip(chosen, CATEGORIES)
     ]
-    for name, members, color in [*groups, ("other frequencies", others, MUTED)]:
-        figure.add_scatter(
-            name=name,
-            meta={"frequencies": members},
-            x=times,
-            y=numbers[:, np.isin(frequencies, members)].sum(axis=1),
-            mode="lines" if times.size > 1 else "markers",
-            stackgroup="neurons",
-            line={"color": color, "width": 1},
-            hovertemplate="%{y} neurons<extra>%{fullData.name}</extra>",
-        )
-    return styled(
-        figure,
+    stacked = [
+        {
+            "type": "scatter",
+            "name": name,
+            "meta": {"frequencies": members},
+            "x": times,
+            "y": numbers[:, np.isin(frequencies, members)].sum(axis=1),
+            "mode": "lines" if times.size > 1 else "markers",
+            "stackgroup": "neurons",
+            "line": {"color": color, "width": 1},
+            "hovertemplate": "%{y} neurons<extra>%{fullData.name}</extra>",
+        }
+        for name, members, color in [*groups, ("other frequencies", others, MUTED)]
+    ]
+    return drawn(
+        stacked,
         f"Specialised neurons: at least {percent(threshold)} of their power on one frequency",
         xaxis=epoch_axis(times),
         yaxis={"title": {"text": "specialised neurons"}, "rangemode": "tozero"},
         hovermode="x unified",
         shapes=[] if epoch is None else [epoch_line(epoch)],
     )
+
+
+def counts_from(
+    dominant: NDArray[Any], share: NDArray[Any], frequencies: int, threshold: float
+) -> NDArray[np.int64]:
+    """Specialised neurons per frequency `(epoch, frequency)`.
+
+    Parameters
+    ----------
+    dominant, share
+        `(epoch, neuron)`: the frequency of each neuron, 1 to p // 2, and its share of the neuron's power.
+    frequencies
+        How many there are.
+    threshold
+        Share from which a neuron is specialised.
+    """
+    counted = np.where(share >= threshold, dominant, 0)
+    # One table for all epochs: each epoch has the numbers of its own row.
+    rows = np.arange(len(counted))[:, None] * (frequencies + 1)
+    cells = np.bincount(
+        (counted + rows).ravel(), minlength=rows.size * (frequencies + 1)
+    )
+    return cells.reshape(-1, frequencies + 1)[:, 1:]
+
+
+def most_preferred(dominant: NDArray[Any]) -> list[int]:
+    """The frequencies that most neurons prefer, as many as there are colours, from `dominant (neuron,)`."""
+    frequencies, neurons = np.unique(dominant[dominant > 0], return_counts=True)
+    best = np.argsort(-neurons, kind="stable")[: len(CATEGORIES)]
+    return [int(each) for each in frequencies[best]]
 
 
 def _most_frequent(counts: NDArray[Any], frequencies: NDArray[Any]) -> list[int]:

@@ -14,12 +14,12 @@ from analyses.figures.style import (
     FAINT,
     ORANGE,
     SEQUENTIAL,
+    drawn,
     epoch_axis,
     epoch_line,
     frequency_axis,
     percent,
     share_axis,
-    styled,
     threshold_line,
 )
 
@@ -81,35 +81,38 @@ def dominant_frequencies(
     share = sine + cosine
     dominant = share >= threshold
 
-    figure = go.Figure()
-    for name, part, color in (("sin", sine, BLUE), ("cos", cosine, ORANGE)):
-        figure.add_bar(
-            name=name,
-            meta={"faint": FAINT},
-            x=frequencies,
-            y=part,
-            marker={
+    bars = [
+        {
+            "type": "bar",
+            "name": name,
+            "meta": {"faint": FAINT},
+            "x": frequencies,
+            "y": part,
+            "marker": {
                 "color": color,
                 "opacity": np.where(dominant, 1, FAINT),
                 "line": {"width": 0},
             },
-            hovertemplate=f"{name} of frequency %{{x}}<br>%{{y:.2%}} of the power<extra></extra>",
-        )
-    figure.add_scatter(
-        name="dominant",
-        x=frequencies[dominant],
-        y=share[dominant],
-        text=[str(each) for each in frequencies[dominant]],
-        mode="text",
-        textposition="top center",
-        textfont={"size": 13},
-        cliponaxis=False,
-        hoverinfo="skip",
-        showlegend=False,
-    )
+            "hovertemplate": f"{name} of frequency %{{x}}<br>%{{y:.2%}} of the power<extra></extra>",
+        }
+        for name, part, color in (("sin", sine, BLUE), ("cos", cosine, ORANGE))
+    ]
+    names = {
+        "type": "scatter",
+        "name": "dominant",
+        "x": frequencies[dominant],
+        "y": share[dominant],
+        "text": [str(each) for each in frequencies[dominant]],
+        "mode": "text",
+        "textposition": "top center",
+        "textfont": {"size": 13},
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
     top = peak if peak is not None else float(share.max(initial=threshold))
-    return styled(
-        figure,
+    return drawn(
+        [*bars, names],
         f"Dominant frequencies: at least {percent(threshold)} of the embedding's power",
         barmode="stack",
         bargap=0.15,
@@ -152,21 +155,21 @@ def frequency_heatmap(
             f"epochs must rise, but {times.tolist()} do not. Sort the rows of power by epoch."
         )
 
-    figure = go.Figure()
-    figure.add_heatmap(
-        name="share",
+    heatmap = {
+        "type": "heatmap",
+        "name": "share",
         # Given centres, Plotly draws each cell from midpoint to midpoint.
-        x=times,
-        y=frequencies,
-        z=shares.T,
-        zmin=0,
-        zmax=float(np.nanmax(shares)),
-        colorscale=colorscale,
-        colorbar={"title": {"text": "share of power"}, "tickformat": ".0%"},
-        hovertemplate="epoch %{x:,d}<br>frequency %{y}<br>%{z:.2%} of the power<extra></extra>",
-    )
-    return styled(
-        figure,
+        "x": times,
+        "y": frequencies,
+        "z": shares.T,
+        "zmin": 0,
+        "zmax": float(np.nanmax(shares)),
+        "colorscale": colorscale,
+        "colorbar": {"title": {"text": "share of power"}, "tickformat": ".0%"},
+        "hovertemplate": "epoch %{x:,d}<br>frequency %{y}<br>%{z:.2%} of the power<extra></extra>",
+    }
+    return drawn(
+        [heatmap],
         "Frequencies of the embedding over training",
         xaxis=epoch_axis(times),
         yaxis=frequency_axis(frequencies),

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analyses.figures.checks import array_with_axes, coordinate
-from analyses.figures.style import BLUE, MARKER, ORANGE, epoch_axis, epoch_line, styled
+from analyses.figures.style import (
+    BLUE,
+    MARKER,
+    ORANGE,
+    Spec,
+    drawn,
+    epoch_axis,
+    epoch_line,
+)
 
 
 def loss_curves(
@@ -29,18 +39,21 @@ def loss_curves(
     ).astype(float)
     epochs = np.arange(train.size)
 
-    figure = go.Figure()
-    for name, losses, color in (("train", train, BLUE), ("test", test, ORANGE)):
-        figure.add_scatter(
-            name=name,
-            x=epochs,
-            y=np.where(np.isfinite(losses) & (losses > 0), losses, np.nan),
-            mode="lines",
-            line={"color": color, "width": 2},
-            hovertemplate=f"{name} loss %{{y:.3g}}<extra></extra>",
-        )
-    styled(
-        figure,
+    curves = [
+        {
+            "type": "scatter",
+            "name": name,
+            "x": epochs,
+            "y": np.where(np.isfinite(losses) & (losses > 0), losses, np.nan),
+            "mode": "lines",
+            "line": {"color": color, "width": 2},
+            "hovertemplate": f"{name} loss %{{y:.3g}}<extra></extra>",
+        }
+        for name, losses, color in (("train", train, BLUE), ("test", test, ORANGE))
+    ]
+    marked = [] if epoch is None else [_dots(train, test, epoch)]
+    return drawn(
+        [*curves, *marked],
         "Loss over training",
         xaxis=epoch_axis(epochs),
         yaxis={
@@ -49,23 +62,25 @@ def loss_curves(
             "exponentformat": "power",
         },
         hovermode="x unified",
+        shapes=[] if epoch is None else [epoch_line(epoch)],
     )
-    if epoch is None:
-        return figure
 
+
+def _dots(train: NDArray[Any], test: NDArray[Any], epoch: int) -> Spec:
+    """A dot on each curve at the present epoch, if losses of it are known."""
     known = 0 <= epoch < train.size
-    figure.add_scatter(
-        name="at epoch",
-        x=[epoch, epoch],
-        y=[train[epoch], test[epoch]] if known else [None, None],
-        mode="markers",
-        cliponaxis=False,
-        marker={
+    return {
+        "type": "scatter",
+        "name": "at epoch",
+        "x": [epoch, epoch],
+        "y": [train[epoch], test[epoch]] if known else [None, None],
+        "mode": "markers",
+        "cliponaxis": False,
+        "marker": {
             "color": [BLUE, ORANGE],
             "size": 10,
             "line": {"color": MARKER, "width": 2},
         },
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    return figure.add_shape(epoch_line(epoch))
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,8 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             exit_status: int = arguments.verb(arguments)
         sys.stdout.flush()
         return exit_status
-    except KeyboardInterrupt:
-        _complain("interrupted. What was finished is kept; the same again resumes.")
+    except KeyboardInterrupt as interrupt:
+        done = str(interrupt) or "What is done is kept: the same again resumes."
+        typed = shlex.join(["artifact-store", *words])
+        _complain(f"interrupted. {done}\n  {typed}")
         return INTERRUPTED
     except BrokenPipeError:
         # The interpreter flushes once more at its end, and would complain then.

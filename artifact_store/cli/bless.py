@@ -13,16 +13,7 @@ from artifact_store.cli.arguments import (
     begin,
     import_from_here,
 )
-from artifact_store.cli.printing import (
-    age,
-    count,
-    line,
-    near,
-    out,
-    print_json,
-    table,
-    text,
-)
+from artifact_store.cli.printing import age, line, near, out, print_json, table, text
 from artifact_store.equivalence import Blessing, bless, blessings, unbless
 from artifact_store.errors import NothingToBless
 from artifact_store.layout import Layout
@@ -31,6 +22,7 @@ from artifact_store.manifests import Manifest
 from artifact_store.memoize import Analysis
 from artifact_store.modes import refuse_changes
 from artifact_store.offers import analysis_named
+from artifact_store.quantities import count
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 

@@ -13,13 +13,14 @@ from typing import Final, get_args
 
 from artifact_store.capabilities import Finding, ahead_in, mount_of, tried
 from artifact_store.cli.arguments import add_place, begin
-from artifact_store.cli.printing import count, near, out, print_json, size, table, text
+from artifact_store.cli.printing import near, out, print_json, table, text
 from artifact_store.closures.audit import AUDIT_VARIABLE
 from artifact_store.errors import BadSetting, MissingStore
 from artifact_store.garbage import stages_left
 from artifact_store.layout import Layout
 from artifact_store.modes import MODE_VARIABLE, ModeName
 from artifact_store.purity import STRICT_VARIABLE
+from artifact_store.quantities import count, size
 from artifact_store.settings import settings_of
 from artifact_store.signing import KEY_FILE_VARIABLE, KEY_VARIABLE, signing_key
 from artifact_store.stores.base import Store

@@ -6,11 +6,12 @@ import argparse
 from dataclasses import asdict
 
 from artifact_store.cli.arguments import add_place, begin
-from artifact_store.cli.printing import command, out, print_json, size, table, text
+from artifact_store.cli.printing import command, out, print_json, table, text
 from artifact_store.inventory import Inventory, Share, inventory
 from artifact_store.layout import Layout
 from artifact_store.listing import number_of_entries
 from artifact_store.progress import bar
+from artifact_store.quantities import size
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
 

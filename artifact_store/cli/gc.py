@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from artifact_store.cli.arguments import add_place, begin
-from artifact_store.cli.printing import (
-    command,
-    count,
-    near,
-    out,
-    print_json,
-    size,
-    table,
-    text,
-)
+from artifact_store.cli.printing import command, near, out, print_json, table, text
 from artifact_store.errors import BadSetting
 from artifact_store.eviction import (
     Eviction,
@@ -32,6 +23,7 @@ from artifact_store.layout import Layout
 from artifact_store.listing import number_of_entries
 from artifact_store.modes import refuse_changes
 from artifact_store.progress import bar
+from artifact_store.quantities import count, size
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at

@@ -21,14 +21,12 @@ from artifact_store.cli.printing import (
     as_dict,
     as_json,
     command,
-    count,
     labels,
     line,
     near,
     out,
     print_json,
     shape,
-    size,
     table,
     text,
 )
@@ -38,6 +36,7 @@ from artifact_store.listing import Brief, briefs, number_of_entries
 from artifact_store.manifests import Manifest
 from artifact_store.pins import pinned
 from artifact_store.progress import bar
+from artifact_store.quantities import count, size
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import open_store
 from artifact_store.stores.locate import store_at

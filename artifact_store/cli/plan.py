@@ -13,17 +13,10 @@ from artifact_store.cli.arguments import (
     epochs_in,
     run_at,
 )
-from artifact_store.cli.printing import (
-    causes,
-    count,
-    out,
-    print_json,
-    table,
-    takes,
-    text,
-)
+from artifact_store.cli.printing import causes, out, print_json, table, takes, text
 from artifact_store.pipeline import AnalysisPipeline
 from artifact_store.plans import epochs_in_words
+from artifact_store.quantities import count
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:

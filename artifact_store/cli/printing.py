@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from artifact_store.causes import Cause
 from artifact_store.listing import Brief, BriefArray
 from artifact_store.manifests import Manifest
 from artifact_store.plans import Plan, State, epochs_in_words
+from artifact_store.quantities import duration
 from artifact_store.shards import DTYPES, StoredArray
 from artifact_store.terminals import in_one_line, visible
 
@@ -33,6 +35,9 @@ STYLES: Final[Mapping[State, str]] = {
     "missing": "yellow",
     "corrupt": "red",
 }
+
+
+_DIFF_STYLES: Final = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def print_json(document: Any) -> None:
@@ -86,7 +91,7 @@ def table(*heads: str, indent: int = 0) -> Table:
         drawn.add_column(
             " " * (indent if number == 0 else 0) + head.lstrip(">"),
             justify="right" if is_number else "left",
-            no_wrap=is_number or number == 0,
+            no_wrap=is_number,
             overflow="fold",
         )
     return drawn
@@ -126,29 +131,6 @@ def near(words: str) -> str:
     return words.replace(os.getcwd() + os.sep, "")
 
 
-def size(nbytes: int) -> str:
-    """Bytes in decimal units, to two digits."""
-    value, units = float(nbytes), iter(["B", "kB", "MB", "GB", "TB"])
-    unit = next(units)
-    while value >= 999.5 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return (
-        f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:.0f} {unit}"
-    )
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, to two digits."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds:.2f} s"
-    if seconds < 59.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if seconds < 5970:
-        return f"{minutes} min"
-    return f"{hours} h" if hours < 48 else f"{round(seconds / 86400)} days"
-
-
 def age(created: str) -> str:
     """How long ago a manifest says that it was written."""
     try:
@@ -157,12 +139,6 @@ def age(created: str) -> str:
     except (ValueError, TypeError):
         return "?"  # What is listed has not been checked.
     return duration(since) if since >= 59.5 else f"{max(since, 0):.0f} s"
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def takes(seconds: float | None) -> str:
@@ -187,6 +163,15 @@ def as_dict(manifest: Manifest) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(manifest)
     del plain["seal"]
     return plain | {"nbytes": manifest.nbytes}
+
+
+def cause_lines(cause: Cause, indent: str = "") -> Iterator[Text]:
+    """A cause, how it was and is, and what made it so."""
+    yield line(indent, near(cause.what))
+    for words in cause.detail.splitlines():
+        yield line(f"{indent}  ", (near(words), _DIFF_STYLES.get(words[:1], "dim")))
+    for deeper in cause.because:
+        yield from cause_lines(deeper, f"{indent}  ")
 
 
 def causes(plan: Plan) -> Iterator[RenderableType]:

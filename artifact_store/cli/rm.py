@@ -14,17 +14,7 @@ from artifact_store.cli.arguments import (
     import_from_here,
     run_at,
 )
-from artifact_store.cli.printing import (
-    command,
-    count,
-    duration,
-    near,
-    out,
-    print_json,
-    size,
-    table,
-    text,
-)
+from artifact_store.cli.printing import command, near, out, print_json, table, text
 from artifact_store.cli.selection import (
     Test,
     add_selection,
@@ -42,6 +32,7 @@ from artifact_store.listing import briefs
 from artifact_store.modes import refuse_changes
 from artifact_store.offers import analysis_named, offered
 from artifact_store.pins import pinned
+from artifact_store.quantities import count, duration, size
 from artifact_store.retention import freed_by, is_stale, weighed_by_analysis
 from artifact_store.staging import storage_time
 from artifact_store.stores.base import Store

@@ -12,14 +12,12 @@ from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import (
     age,
     as_dict,
-    duration,
     labels,
     line,
     near,
     out,
     print_json,
     shape,
-    size,
     table,
     text,
 )
@@ -30,6 +28,7 @@ from artifact_store.explain import in_words
 from artifact_store.layout import Layout
 from artifact_store.lookup import doors_of, entry_meant
 from artifact_store.manifests import Manifest
+from artifact_store.quantities import duration, size
 from artifact_store.reads import Question, Read
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import group_at, store_at

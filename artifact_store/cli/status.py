@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from artifact_store.cli.arguments import (
     add_analyses,
@@ -17,9 +17,8 @@ from artifact_store.cli.arguments import (
 )
 from artifact_store.cli.printing import (
     STYLES,
-    causes,
     command,
-    count,
+    near,
     out,
     print_json,
     table,
@@ -30,12 +29,31 @@ from artifact_store.errors import MissingStore
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs, listed_analyses
 from artifact_store.pipeline import AnalysisPipeline
-from artifact_store.plans import STATES, Plan, count_of, epochs_in_words
+from artifact_store.plans import (
+    STATES,
+    Plan,
+    State,
+    count_of,
+    epochs_in_words,
+    reasons_of,
+)
+from artifact_store.quantities import count
 from artifact_store.runs import DEFAULT_PATTERN, Run
 from artifact_store.stores.locate import store_at
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
     from rich.text import Text
+
+
+_MEANINGS: Final[Mapping[State, str]] = {
+    "drift": "used, though installed packages have changed since.",
+    "pending": "they hit if what they call, once computed, is what it was before.",
+    "stale": "stored, but made in another way than they would be now.",
+    "missing": "not computed yet.",
+    "corrupt": "stored, but not as it was written. Never used: it is computed again.",
+}
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -53,17 +71,48 @@ def status(arguments: argparse.Namespace) -> int:
         print_json(plan.as_dict())
         return _code(plan)
 
-    span = f"  {epochs_in_words(run.epochs)}"
-    counts = table("analysis", *(f">{state}" for state in STATES))
+    out(_title(run, plan), "", _counts(plan), "")
+    sections = [block for state in STATES for block in _section(plan, state)]
+    out(*sections, *_twins(plan), *_next(plan, arguments), *_unseen(run, plan))
+    return _code(plan)
+
+
+def _title(run: Run, plan: Plan) -> Text:
+    number, hits = len(plan.steps), len(plan.hits)
+    stored = "all" if hits == number else f"{hits} of"
+    facts = f"{epochs_in_words(run.epochs)}: {stored} {count(number, 'artifact')} up to date"
+    return text((run.name, "bold"), f"  {facts}")
+
+
+def _counts(plan: Plan) -> Table:
+    """How many artifacts of each analysis are in each state that there is."""
+    states = [one for one in STATES if one == "fresh" or count_of(plan.steps, one)]
+    counts = table("analysis", *(f">{state}" for state in states))
     for name, steps in plan.by_analysis().items():
-        numbers = [(str(count_of(steps, state)), STYLES[state]) for state in STATES]
+        numbers = [(str(count_of(steps, state)), STYLES[state]) for state in states]
         cells = [text(("-", "dim") if n == "0" else (n, style)) for n, style in numbers]
         counts.add_row(name, *cells)
-    out(text((run.name, "bold"), span), "", counts, *causes(plan), "")
+    return counts
+
+
+def _section(plan: Plan, state: State) -> Iterator[RenderableType]:
+    """What is in one state that is not fresh: what that means, which, and why."""
+    found = [step for step in plan.steps if step.state == state]
+    if not found or state not in _MEANINGS:
+        return
+    yield text((state.capitalize(), STYLES[state]), f": {_MEANINGS[state]}")
+    rows, last = table("", "", "", indent=2), ""
+    for name, cause, epochs in reasons_of(found):
+        first = f"  {name}" if name != last else ""
+        shown = "" if cause.startswith("never computed") else near(cause)
+        rows.add_row(first, epochs_in_words(epochs), shown)
+        last = name
+    yield from (rows, "")
+
+
+def _twins(plan: Plan) -> Iterator[RenderableType]:
     if plan.twins:
-        out(text((plan.same_weights(), "dim")))
-    out(*_next(plan, arguments), *_unseen(run, plan))
-    return _code(plan)
+        yield from (text((plan.same_weights(), "dim")), "")
 
 
 def _code(plan: Plan) -> int:
@@ -72,17 +121,18 @@ def _code(plan: Plan) -> int:
 
 def _next(plan: Plan, arguments: argparse.Namespace) -> Iterator[Text]:
     """What to type now."""
+    named, run = arguments.analysis or (), arguments.run
+    is_default = arguments.pattern == DEFAULT_PATTERN
+    given = () if is_default else ("--pattern", arguments.pattern)
+    which = ("--analysis", ",".join(named)) if named else ()
     if not plan.misses and not plan.pending:
         yield text(("Everything is up to date.", "green"))
-        return
-    run, named = arguments.run, arguments.analysis or ()
-    pattern = ("--pattern", arguments.pattern)
-    given = pattern if arguments.pattern != DEFAULT_PATTERN else ()
-    which = ("--analysis", ",".join(named)) if named else ()
-    more = f", and up to {len(plan.pending)} that wait for them" if plan.pending else ""
-    does = f"compute {count(len(plan.misses), 'artifact')}{more}{takes(plan.seconds)}"
-    yield command(does, "run", run, *which, *given)
-    stale = next((step for step in plan.misses if step.state == "stale"), None)
+    else:
+        wait = len(plan.pending)
+        more = f", and up to {wait} that wait for them" if wait else ""
+        does = count(len(plan.misses), "artifact") + more + takes(plan.seconds)
+        yield command(f"compute {does}", "run", run, *which, *given)
+    stale = next((step for step in plan.steps if step.state == "stale"), None)
     if stale is not None:
         same = [one for one in named if one.rpartition(":")[2] == stale.analysis]
         epoch = () if stale.epoch is None else ("--epoch", str(stale.epoch))

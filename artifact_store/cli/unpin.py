@@ -6,11 +6,12 @@ import argparse
 
 from artifact_store.cli.arguments import add_place, begin, split_names
 from artifact_store.cli.pin import add_entries
-from artifact_store.cli.printing import count, out, print_json
+from artifact_store.cli.printing import out, print_json
 from artifact_store.errors import NotPinned
 from artifact_store.modes import refuse_changes
 from artifact_store.pins import Pin, pins
 from artifact_store.pins import unpin as take_back
+from artifact_store.quantities import count
 from artifact_store.stores.locate import store_at
 
 

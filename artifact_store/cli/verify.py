@@ -25,7 +25,6 @@ from artifact_store.cli.arguments import (
 )
 from artifact_store.cli.printing import (
     command,
-    count,
     line,
     near,
     out,
@@ -39,6 +38,7 @@ from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, listed_keys, number_of_entries
 from artifact_store.offers import offered_functions
 from artifact_store.progress import bar
+from artifact_store.quantities import count
 from artifact_store.runs import DEFAULT_PATTERN
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at

@@ -1,4 +1,4 @@
-"""`why`: why a call would hit or miss, in words."""
+"""`why`: why a call would hit or miss, in words; of a picture, what it was drawn from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from artifact_store.causes import SHORT, Cause
+from artifact_store.causes import SHORT
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.cli.arguments import (
     add_run,
@@ -16,7 +16,8 @@ from artifact_store.cli.arguments import (
     import_from_here,
     run_at,
 )
-from artifact_store.cli.printing import line, near, out, print_json, text
+from artifact_store.cli.pictures import is_picture, why_picture
+from artifact_store.cli.printing import cause_lines, line, near, out, print_json, text
 from artifact_store.explain import Explanation
 from artifact_store.memoize import Analysis
 from artifact_store.offers import analysis_named
@@ -25,15 +26,18 @@ from artifact_store.runs import Run
 if TYPE_CHECKING:
     from rich.text import Text
 
-_DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan"}
+_PICTURES = "Of an exported SVG, PNG or HTML: say what it was drawn from, and whether a run still has that."
+_USAGE = """%(prog)s RUN ANALYSIS [--epoch N] [--param NAME=VALUE] [--pattern PATTERN] [--json]
+       %(prog)s PICTURE [RUN [ANALYSIS ...]] [--pattern PATTERN] [--json]"""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """How to ask for it."""
-    begin(parser, why)
-    add_run(parser, "the directory of a run, or one of its checkpoints")
-    name = "module:function, or an offered name"
-    parser.add_argument("analysis", metavar="ANALYSIS", help=name)
+    begin(parser, why, _PICTURES)
+    parser.usage = _USAGE
+    add_run(parser, "the directory of a run, one of its checkpoints, or a picture")
+    name = "module:function, or an offered name; after a picture: a run, and analyses that may be imported"
+    parser.add_argument("asked", nargs="*", metavar="ANALYSIS", help=name)
     which = "which checkpoint (default: the first without an artifact, else the last)"
     parser.add_argument("--epoch", type=int, metavar="N", help=which)
     parser.add_argument(
@@ -58,8 +62,12 @@ def _param(assigned: str) -> tuple[str, Any]:
 
 def why(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    import_from_here([arguments.analysis])
-    analysis, params = analysis_named(arguments.analysis), dict(arguments.param)
+    if is_picture(arguments.run):
+        return why_picture(arguments)
+    if len(arguments.asked) != 1:
+        arguments.parser.error("name one ANALYSIS")
+    import_from_here(arguments.asked)
+    analysis, params = analysis_named(arguments.asked[0]), dict(arguments.param)
     try:
         inspect.signature(analysis.__wrapped__).bind(None, **params)
     except TypeError as error:
@@ -90,7 +98,7 @@ def _print(found: Explanation) -> None:
     verdict = (found.state, "green" if found.hit else "yellow")
     blocks = [text((found.call, "bold"), ": ", verdict, (f"  key {found.key[:SHORT]}", "dim"))]  # fmt: skip
     for cause in found.causes:
-        blocks += [text(""), *_lines(cause)]
+        blocks += [text(""), *cause_lines(cause)]
     if found.hit:
         blocks += [text(""), *map(text, found.found)]
         blocks.append(text("It is the answer because none of this has changed:"))
@@ -98,14 +106,6 @@ def _print(found: Explanation) -> None:
     blocks += _beside("drift", "which is not part of the key", found.drift)
     blocks += _beside("not pure", "when it was computed", found.flags)
     out(*blocks)
-
-
-def _lines(cause: Cause, indent: str = "") -> Iterator[Text]:
-    yield line(indent, near(cause.what))
-    for words in cause.detail.splitlines():
-        yield line(f"{indent}  ", (near(words), _DIFF_STYLES.get(words[:1], "dim")))
-    for deeper in cause.because:
-        yield from _lines(deeper, f"{indent}  ")
 
 
 def _beside(what: str, when: str, facts: Sequence[str]) -> Iterator[Text]:

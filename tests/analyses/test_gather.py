@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from analyses.gather import SHOWN, gather, telling_neurons
+from analyses.gather import SHOWN, gather, report_of, telling_neurons
 from analyses.neurons import neuron_activations
 from analyses.train import Training, initial_weights
 from artifact_store import AnalysisPipeline, Run
 from artifact_store.errors import MissingArtifacts
+from artifact_store.stamps import read_stamp
 
 
 @pytest.fixture
@@ -36,6 +37,18 @@ def test_a_report_shows_the_stored_arrays_and_their_keys(run: Run) -> None:
     np.testing.assert_array_equal(data.activations[1], stored[list(data.neurons)])
     keys = data.provenance["neuron_activations"]
     assert keys == [neuron_activations.key(run[e]).digest.hex for e in (0, 5)]
+
+
+def test_a_report_carries_the_stamp_of_all_that_it_shows(run: Run) -> None:
+    AnalysisPipeline(run).run(SHOWN)
+
+    page = report_of(run)
+
+    stamp = read_stamp(page, "report.html")
+    assert [one.key for one in stamp.artifacts] == [
+        analysis.key(run[epoch]).digest.hex for analysis in SHOWN for epoch in run
+    ]
+    assert report_of(run) == page
 
 
 def test_a_report_of_a_run_that_was_not_analysed_says_what_is_missing(run: Run) -> None:

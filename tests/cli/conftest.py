@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +80,19 @@ class Shell:
     def a_file_of(self, folder: str, name: str) -> Path:
         """A file deep in the store."""
         return next((self.store / ".store" / folder).rglob(name))
+
+
+def typed(*words: str, at: Path) -> subprocess.Popen[str]:
+    """`artifact-store`, in a process of its own."""
+    path = os.pathsep.join([str(at / "modules"), *filter(None, sys.path)])
+    return subprocess.Popen(
+        [sys.executable, "-m", "artifact_store", *words],
+        cwd=at,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from cli.conftest import Shell
 
@@ -8,7 +10,8 @@ def test_nothing_computed_is_a_finding_with_what_to_type(shell: Shell) -> None:
     status, out, _ = shell("status", "run", "--analysis=probe:mean")
 
     assert status == 1
-    assert "missing  epochs 0, 500, 1000  never computed" in out
+    assert "0 of 3 artifacts up to date" in out
+    assert "Missing: not computed yet.\n  mean  epochs 0, 500, 1000\n" in out
     assert "artifact-store run run --analysis probe:mean  # compute 3 artifacts" in out
 
 
@@ -33,6 +36,27 @@ def test_an_edited_helper_is_named_with_its_line_and_epochs(shell: Shell) -> Non
     steps = shell.json("status", "run", "--analysis=probe:mean,probe:above")["steps"]
     states = {(step["analysis"], step["state"]) for step in steps}
     assert states == {("mean", "stale"), ("above", "fresh")}
+
+
+def test_states_that_nothing_is_in_are_not_spoken_of(shell: Shell) -> None:
+    shell.computed("mean")
+    shell.edit("values / 2", "values / 3")
+
+    _, out, _ = shell("status", "run", "--analysis=probe:mean")
+
+    assert "Stale" in out
+    assert not any(word in out for word in ("issing", "orrupt", "ending", "rift"))
+
+
+def test_corrupt_artifacts_of_one_cause_are_told_together(shell: Shell) -> None:
+    shell.computed("mean")
+    for data in (shell.store / ".store" / "data").glob("*/*"):
+        shutil.rmtree(data)
+
+    status, out, _ = shell("status", "run", "--analysis=probe:mean")
+
+    assert status == 1
+    assert "mean  epochs 0, 500, 1000  what is stored is missing" in out
 
 
 def test_a_comment_leaves_all_fresh(shell: Shell) -> None:

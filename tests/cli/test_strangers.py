@@ -11,6 +11,7 @@ import pytest
 from conftest import RunDirectory, WriteModule
 
 from artifact_store import Run
+from artifact_store.stamps import stamp_of, stamped
 
 TRAP = "from pathlib import Path\nPath(__file__).with_name('sprung').touch()\n"
 POINTS = "[artifact_store.analyses]\ntrap = evil:trap\n"
@@ -39,7 +40,9 @@ def stranger(run_directory: RunDirectory, write_module: WriteModule) -> Path:
         "@analysis\ndef mean(checkpoint: Checkpoint):\n    return checkpoint['w'].mean()\n"
     )
     run = run_directory()
-    write_module("probe", body).mean(Run(run)[500])
+    mean = write_module("probe", body).mean
+    stamp = stamp_of("means", {}, "run", 500, [mean.artifact(Run(run)[500])])
+    (run / "fig.svg").write_bytes(stamped(b"<svg></svg>", "svg", stamp))
     for name in SHADOWED:
         (run / f"{name}.py").write_text(TRAP)
     info = run / "evil-1.0.dist-info"
@@ -55,6 +58,7 @@ def stranger(run_directory: RunDirectory, write_module: WriteModule) -> Path:
         ["status", "."],
         ["plan", "."],
         ["why", ".", "neuron_activations", "--epoch", "500"],
+        ["why", "fig.svg", "."],
         ["ls", "."],
         ["show", "mean@checkpoint_epoch_00500", "."],
         ["du", "."],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,9 +32,18 @@ from artifact_store.errors import ArtifactStoreError
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs
 from artifact_store.lookup import read_manifest
+from artifact_store.manifests import InputRecord, ParamRecord
+from artifact_store.pictures import record_in, with_record
 from artifact_store.pins import pin, pins
 from artifact_store.safetensors_headers import read_header, read_index
 from artifact_store.shards import ZSTD_LEVEL, StoredArray
+from artifact_store.stamps import (
+    Stamp,
+    StampedArtifact,
+    StampedMember,
+    read_stamp,
+    stamped,
+)
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.quarantine import quarantined, set_aside
 from artifact_store.traces import follow
@@ -75,6 +85,7 @@ def targets() -> Iterator[Mapping[str, Target]]:
             **_of_a_store(Path(folder)),
             **_of_compressed(Path(folder)),
             **_of_words(),
+            **_of_pictures(),
         }
 
 
@@ -297,3 +308,54 @@ def _of_words() -> dict[str, Target]:
         "canonical": Target(decode, (encoding.encode(plain),)),
         "amount": Target(amount, (b"10 GB", b"1.5GiB")),
     }
+
+
+def _of_pictures() -> dict[str, Target]:
+    """A stamp: its record alone, a picture that has it, and the parts of a PNG, with the right checksums."""
+    digest, param = "0" * 64, ParamRecord("1", "0" * 64, True)
+    given, made = InputRecord("checkpoint", "a", digest), "2026-11-30T20:00:00"
+    one = StampedArtifact(
+        *("f", "m:f", digest, digest, {"k": param}, (given,)),
+        *(digest, made, 0.5, {"numpy": "2"}),
+    )
+    code: dict[str, tuple[StampedMember, ...]] = {}
+    code[digest] = (StampedMember("m.f", "m.py", 3, digest),)
+    stamp = Stamp("view", {"of": "x"}, "run", 500, (one,), (one,), code)
+    svg, png = b"<svg><rect/></svg>", _png((b"IDAT", b"x"), (b"IEND", b""))
+
+    def read(content: bytes) -> None:
+        try:
+            found = read_stamp(content, "a.svg")
+        except ArtifactStoreError:
+            return
+        # What is accepted is what would be written.
+        assert read_stamp(stamped(svg, "svg", found), "a.svg") == found
+        str(found.artifacts), found.title, found.description
+
+    def read_record(record: bytes) -> None:
+        read(with_record(svg, "svg", record, "title", "description"))
+
+    def read_png(content: bytes) -> None:
+        """The bytes as parts of a PNG: of each a length, a kind and data."""
+        parts, at = list[tuple[bytes, bytes]](), 0
+        while at + 5 <= len(content):
+            kind, end = content[at + 1 : at + 5], at + 5 + content[at]
+            parts.append((kind, content[at + 5 : end]))
+            at = end
+        read(_png(*parts))
+
+    record = record_in(stamped(svg, "svg", stamp), "a.svg")
+    text = b"artifact-store\0\1\0\0\0" + zlib.compress(b"{}")
+    return {
+        "stamp": Target(read_record, (record,)),
+        "svg": Target(read, (stamped(svg, "svg", stamp), stamped(png, "png", stamp))),
+        "png": Target(read_png, (bytes([len(text)]) + b"iTXt" + text + b"\0IEND",)),
+    }
+
+
+def _png(*parts: tuple[bytes, bytes]) -> bytes:
+    written = [b"\x89PNG\r\n\x1a\n"]
+    for kind, data in parts:
+        written.append(struct.pack(">I", len(data)) + kind + data)
+        written.append(struct.pack(">I", zlib.crc32(kind + data)))
+    return b"".join(written)

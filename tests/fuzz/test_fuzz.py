@@ -30,10 +30,13 @@ RUNS = times(3000, 49_500)
 NAMES = (
     *("file", "header", "index", "manifest", "group", "array", "steps", "blessings"),
     *("closures", "journal", "memo", "pin", "note", "config", "canonical", "amount"),
-    *("chunk", "shard"),
+    *("chunk", "shard", "stamp", "svg", "png"),
 )
 # Of all others, the valid input is one JSON object.
-_PLAIN = ("file", "journal", "config", "canonical", "amount", "chunk", "shard")
+_PLAIN = (
+    *("file", "journal", "config", "canonical", "amount", "chunk", "shard"),
+    *("svg", "png"),
+)
 OF_JSON = [name for name in NAMES if name not in _PLAIN]
 
 
@@ -161,6 +164,8 @@ FOUND: dict[str, list[bytes]] = {
     "note": [DEEP, b'"\xff"'],
     "config": [b"max_files = " + DEEP, b'max_bytes = "' + b"9" * 400 + b'"'],
     "amount": [b"9" * 400, b"9" * 5000],
+    "stamp": [DEEP, b'{"view":' + DEEP, b'"\xff"'],
+    "svg": [b'<metadata id="artifact-store">' * 100_000],
 }
 
 

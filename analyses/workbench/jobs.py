@@ -1,0 +1,169 @@
+"""Computing what is missing, in processes of their own.
+
+    names of run and analyses ──► `artifact-store run … --progress json` ──► its output, a file ──► *Progress*
+
+The page may be reloaded and this server may end: a job goes on, and what it has finished is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["running", "finished", "failed", "stopped"]
+
+# Of an error that names many artifacts, a page shows the beginning.
+SHOWN = 2000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is."""
+
+    number: int
+    run: str
+    analyses: tuple[str, ...]
+    epoch: int | None
+    state: State
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    error: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One process, and where it writes."""
+
+    number: int
+    run: str
+    analyses: tuple[str, ...]
+    epoch: int | None
+    process: subprocess.Popen[bytes]
+    output: Path
+    complaints: Path
+
+    def progress(self) -> Progress:
+        """How far it is now."""
+        status = self.process.poll()
+        told = _last_object(self.output)
+        state: State = "running"
+        if status is not None:
+            state = (
+                "finished"
+                if status == 0
+                else "stopped" if status in (-signal.SIGINT, 130) else "failed"
+            )
+        return Progress(
+            self.number,
+            self.run,
+            self.analyses,
+            self.epoch,
+            state,
+            done=int(told.get("done", 0)),
+            total=int(told.get("total", 0)),
+            seconds_left=told.get("seconds_left"),
+            error=self._error() if state == "failed" else "",
+        )
+
+    def stop(self) -> None:
+        """Ask it to end, as Ctrl-C does; what was finished is kept."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+
+    def _error(self) -> str:
+        text = self.complaints.read_text("utf-8", errors="replace").strip()
+        return text[-SHOWN:] or f"it ended with status {self.process.returncode}"
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of this server, the newest last."""
+
+    folder: Path = field(
+        default_factory=lambda: Path(tempfile.mkdtemp(prefix="analyses-jobs-"))
+    )
+    _jobs: list[Job] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, run: Path, analyses: Sequence[str], epoch: int | None) -> Progress:
+        """Compute these analyses of a run, of one epoch or all, beside everything else."""
+        with self._lock:
+            wanted = run.name, tuple(analyses), epoch
+            for job in self._jobs:
+                # Asked twice, it is still one job.
+                if (
+                    job.run,
+                    job.analyses,
+                    job.epoch,
+                ) == wanted and job.process.poll() is None:
+                    return job.progress()
+            job = self._started(len(self._jobs), run, wanted[1], epoch)
+            self._jobs.append(job)
+        return job.progress()
+
+    def progress(self) -> list[Progress]:
+        """Of every job, the newest last."""
+        return [job.progress() for job in self._jobs]
+
+    def stop(self, number: int) -> None:
+        """End one; there need not be any of this number."""
+        for job in self._jobs:
+            if job.number == number:
+                job.stop()
+
+    def _started(
+        self, number: int, run: Path, analyses: tuple[str, ...], epoch: int | None
+    ) -> Job:
+        output, complaints = (
+            self.folder / f"{number}.jsonl",
+            self.folder / f"{number}.txt",
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "artifact_store",
+            "run",
+            str(run),
+            "--progress",
+            "json",
+        ]
+        command += ["--analysis", ",".join(analyses)]
+        command += [] if epoch is None else ["--epochs", str(epoch)]
+        with output.open("wb") as out, complaints.open("wb") as err:
+            # A session of its own: Ctrl-C in the terminal ends the server alone.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        return Job(number, run.name, analyses, epoch, process, output, complaints)
+
+
+def _last_object(path: Path) -> dict[str, Any]:
+    """The last whole line that a process has written, which is a JSON object."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_536))
+        lines = file.read().split(b"\n")[:-1]
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and "total" in found:
+                return found
+    return {}

@@ -1,0 +1,108 @@
+"""What the page asks for: figures, or why there are none.
+
+    run, epoch, view, visual parameters as typed ──► *Scene* ──► figure, or the state of each artifact it needs
+
+Only what is stored is drawn; a request computes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from analyses.workbench.shelf import Shelf
+from artifact_store import ArtifactStoreError, Run
+from artifact_store.errors import NothingToDraw
+from artifact_store.views import Scene, View
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One picture that the page asks for; everything in it comes from outside."""
+
+    run: str
+    epoch: int
+    view: str
+    visuals: Mapping[str, str]
+
+
+def wanted_of(asked: Any) -> Wanted:
+    """A request as the page writes it; `ValueError` if it is none."""
+    match asked:
+        case {
+            "run": str(run),
+            "epoch": int(epoch),
+            "view": str(view),
+            "visuals": dict(visuals),
+        } if all(isinstance(one, str) for pair in visuals.items() for one in pair):
+            return Wanted(run, epoch, view, visuals)
+        case _:
+            raise ValueError("not a picture")
+
+
+def scene_of(wanted: Wanted, shelf: Shelf, views: Mapping[str, View]) -> Scene:
+    """What is wanted, at the nearest epoch that the run has."""
+    view, run = views[wanted.view], shelf.run(wanted.run)
+    visuals = view.parsed(wanted.visuals)
+    return view.of(run, nearest(run.epochs, wanted.epoch), visuals)
+
+
+def picture(wanted: Wanted, shelf: Shelf, views: Mapping[str, View]) -> str:
+    """What the page shows for it, as JSON: a figure; or the states of what it needs; or an error."""
+    try:
+        scene = scene_of(wanted, shelf, views)
+        try:
+            figure = scene.figure()
+        except NothingToDraw:
+            about = {"epoch": scene.epoch, "steps": _steps(scene)}
+            return json.dumps(about)
+        about = {"epoch": scene.epoch, "follows": _follows(scene.view, figure)}
+        return f'{json.dumps(about)[:-1]}, "figure": {_plain(figure)}}}'
+    except (ArtifactStoreError, OSError, ValueError) as error:
+        return json.dumps({"error": str(error)})
+
+
+def nearest(epochs: Sequence[int], epoch: int) -> int:
+    """The nearest of some rising epochs; of two, the earlier."""
+    after = bisect_left(epochs, epoch)
+    around = epochs[max(after - 1, 0) : after + 1]
+    return min(around, key=lambda one: abs(one - epoch))
+
+
+def epochs_of(runs: Sequence[Run]) -> list[int]:
+    """All epochs of some runs, rising."""
+    return sorted({epoch for run in runs for epoch in run.epochs})
+
+
+def _plain(figure: go.Figure) -> str:
+    """The JSON of a figure without its template: the page has one for light and one for dark."""
+    figure.layout.template = None
+    return str(figure.to_json())
+
+
+def _follows(view: View, figure: go.Figure) -> str:
+    """What changes with the epoch: the whole `figure`, a `mark` in it that the page can move, or `nothing`."""
+    if not view.is_along_run:
+        return "figure"
+    if any(shape.name == "epoch" for shape in figure.layout.shapes):
+        return "mark"
+    return "figure" if view.takes_epoch else "nothing"
+
+
+def _steps(scene: Scene) -> list[dict[str, Any]]:
+    return [
+        {
+            "analysis": step.analysis,
+            "function": one.declaration.function,
+            "along": one.takes_run,
+            "state": step.state,
+            "causes": step.causes,
+            "details": step.details,
+        }
+        for one, step in zip(scene.view.needs.values(), scene.steps, strict=True)
+    ]

@@ -1,0 +1,232 @@
+"""The server of the workbench: the page (Dash), pictures, exports and jobs (JSON over HTTP), on this machine only.
+
+browser ──► page ◄── slider ──► pictures: stored artifacts, drawn
+              └──► jobs: what is missing is computed in another process
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import flask
+from dash import ClientsideFunction, Dash, Input, Output
+from dash.dependencies import ALL
+from dash.exceptions import PreventUpdate
+from plotly.offline import get_plotlyjs
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from analyses.figures.style import dark_template, light_template
+from analyses.workbench.jobs import Jobs
+from analyses.workbench.links import link_of
+from analyses.workbench.page import frame, page
+from analyses.workbench.pictures import Wanted, epochs_of, picture, scene_of, wanted_of
+from analyses.workbench.shelf import NoRuns, Shelf
+from artifact_store import ArtifactStoreError
+from artifact_store.pictures import Format
+from artifact_store.views import View, offered_views
+
+T = TypeVar("T")
+
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+# A figure as a browser draws it, with room for the largest.
+MAX_REQUEST = 64 << 20
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>{%metas%}
+<meta name="color-scheme" content="light dark"><title>{%title%}</title>{%favicon%}{%css%}
+<script src="/plotly.js"></script></head>
+<body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
+
+def create_app(folder: Path) -> Dash:
+    """The workbench of the runs in a folder.
+
+    Raises
+    ------
+    NoRuns
+        There are none.
+    """
+    shelf, views = Shelf(folder.absolute()), offered_views()
+    if not shelf.names:
+        raise NoRuns(shelf.folder)
+    app = Dash(
+        "analyses.workbench",
+        title=f"{shelf.folder.name} · analyses",
+        update_title="",
+        index_string=INDEX,
+        # What the page holds comes with its address.
+        suppress_callback_exceptions=True,
+    )
+    app.enable_dev_tools(debug=False)
+    app.layout = frame()
+    _add_callbacks(app, shelf, views)
+    _add_routes(app.server, shelf, views, Jobs())
+    return app
+
+
+def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
+    """A server that listens, and answers once its `serve_forever` is called."""
+    if host in LOCAL:
+        # Else a page from elsewhere, whose name leads here, could ask for what only this machine may.
+        app.server.before_request(_refuse_strangers)
+    return make_server(host, port, app.server, threaded=True, request_handler=_Quiet)
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing of requests, of which there are a dozen a second."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def _refuse_strangers() -> None:
+    host = flask.request.host.rpartition(":")[0] or flask.request.host
+    origin = flask.request.headers.get("Origin")
+    if host.strip("[]") not in LOCAL or origin not in (
+        None,
+        f"http://{flask.request.host}",
+    ):
+        raise Forbidden("This page answers to its own machine only.")
+
+
+def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
+    @app.callback(Output("page", "children"), Input("url", "search"))
+    def _(query: str | None) -> list[Any]:
+        if query is None:
+            raise PreventUpdate  # The address is not known yet.
+        names = shelf.names
+        return page(link_of(query, names, views), names, views)
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("workbench", "changed"),
+        Output("state", "data"),
+        Input("run", "value"),
+        Input("beside", "value"),
+        Input({"type": "visual", "view": ALL, "name": ALL}, "value"),
+    )
+
+
+def _add_routes(
+    server: flask.Flask, shelf: Shelf, views: Mapping[str, View], jobs: Jobs
+) -> None:
+    server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
+
+    def json_of(content: Any) -> flask.Response:
+        text = content if isinstance(content, str) else json.dumps(content)
+        return flask.Response(text, mimetype="application/json")
+
+    @server.errorhandler(ArtifactStoreError)
+    def _(error: ArtifactStoreError) -> tuple[flask.Response, int]:
+        return json_of({"error": str(error)}), 404
+
+    @server.get("/plotly.js")
+    def plotly() -> flask.Response:
+        script = flask.Response(get_plotlyjs(), mimetype="text/javascript")
+        script.cache_control.max_age = 86_400
+        return script
+
+    @server.get("/look")
+    def look() -> flask.Response:
+        looks = {
+            "light": light_template().to_plotly_json(),
+            "dark": dark_template().to_plotly_json(),
+        }
+        return json_of(
+            looks
+            | {
+                "defaults": {
+                    name: one.shown(one.defaults) for name, one in views.items()
+                }
+            }
+        )
+
+    @server.get("/epochs")
+    def epochs() -> flask.Response:
+        return json_of(
+            epochs_of([shelf.run(name) for name in flask.request.args.getlist("run")])
+        )
+
+    @server.post("/pictures")
+    def pictures() -> flask.Response:
+        wanted = _asked(lambda content: [wanted_of(one) for one in content])
+        return json_of(f"[{','.join(picture(one, shelf, views) for one in wanted)}]")
+
+    @server.get("/jobs")
+    def all_jobs() -> flask.Response:
+        return json_of([one.as_dict() for one in jobs.progress()])
+
+    @server.post("/jobs")
+    def start() -> flask.Response:
+        run, analyses, epoch = _asked(_job_of)
+        known = {
+            one.declaration.function
+            for view in views.values()
+            for one in view.needs.values()
+        }
+        if not set(analyses) <= known:
+            raise BadRequest("no view draws this analysis")
+        return json_of(jobs.start(shelf.run(run).path, analyses, epoch).as_dict())
+
+    @server.post("/jobs/<int:number>/stop")
+    def stop(number: int) -> flask.Response:
+        jobs.stop(number)
+        return json_of([one.as_dict() for one in jobs.progress()])
+
+    @server.post("/export")
+    def export() -> flask.Response:
+        wanted, kind, drawn = _asked(_export_of)
+        scene = scene_of(wanted, shelf, views)
+        name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}.{kind}"
+        content = scene.exported(kind) if drawn is None else scene.stamped(drawn, kind)
+        return flask.send_file(
+            io.BytesIO(content), TYPES[kind], as_attachment=True, download_name=name
+        )
+
+
+TYPES: Mapping[str, str] = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "html": "text/html",
+}
+
+
+def _asked(read: Callable[[Any], T]) -> T:
+    """What a request asks for, in JSON: no form on another page can send that."""
+    try:
+        return read(flask.request.get_json())
+    except HTTPException:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadRequest(f"not a request of this page ({error})") from error
+
+
+def _job_of(content: Any) -> tuple[str, tuple[str, ...], int | None]:
+    match content:
+        case {
+            "run": str(run),
+            "analyses": [*analyses],
+            "epoch": int() | None as epoch,
+        } if analyses and all(isinstance(one, str) for one in analyses):
+            return run, tuple(analyses), epoch
+        case _:
+            raise ValueError("not a job")
+
+
+def _export_of(content: Any) -> tuple[Wanted, Format, bytes | None]:
+    """What is to be exported, how, and what the browser has drawn of it, if that draws it."""
+    match content:
+        case {"wanted": wanted, "kind": "html"}:
+            return wanted_of(wanted), "html", None
+        case {"wanted": wanted, "kind": "svg" | "png" as kind, "drawn": str(drawn)}:
+            return wanted_of(wanted), kind, base64.b64decode(drawn, validate=True)
+        case _:
+            raise ValueError("not an export")
