@@ -262,6 +262,14 @@ class LazyArray(msgspec.Struct, frozen=True):
     def nbytes(self) -> int:
         return self.stored.nbytes
 
+    @property
+    def content(self) -> str:
+        """What it holds, in a store, where data are named by their digest."""
+        return f"{os.path.basename(self.directory)}/{self.stored.name}"
+
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.LazyArray", self.content
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of an array without axes")

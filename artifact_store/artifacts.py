@@ -25,6 +25,8 @@ from artifact_store.errors import MissingArray
 from artifact_store.files import DigestMemo
 from artifact_store.keys import Key
 from artifact_store.manifests import Provenance
+from artifact_store.markup import dim, facts, mono, table, title_of, whole
+from artifact_store.quantities import duration, size
 from artifact_store.reads import Question
 from artifact_store.stores.base import Entry
 from artifact_store.terminals import visible
@@ -120,15 +122,17 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         return np.array(self[names[0]][...], dtype=dtype, copy=copy)
 
     def to_xarray(self) -> xarray.Dataset:
-        """The arrays with their dimension names and coordinates; backed by the stored files, not copied."""
+        """The arrays with their dimension names and coordinates; read where they are indexed, but for coordinates."""
         import xarray  # 0.5 s, for those who ask
 
-        return xarray.Dataset(
-            {
-                stored.name: (stored.dims, self._open(stored))
-                for stored in self.entry.manifest.arrays
-            }
-        )
+        from artifact_store.stacks import lazily
+
+        arrays: dict[str, Any] = {}
+        for stored in self.entry.manifest.arrays:
+            is_coordinate = stored.dims == (stored.name,)
+            read = self._open(stored) if is_coordinate else lazily(self[stored.name])
+            arrays[stored.name] = stored.dims, read
+        return xarray.Dataset(arrays)
 
     def identify(self, memo: DigestMemo) -> Digest:
         """As an input of another analysis, an artifact is what `numpy()` gives, however it was made."""
@@ -137,6 +141,9 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
     def answer(self, question: Question) -> str:
         """What a computation is told that asks this: an artifact counts whole."""
         return self.entry.manifest.told.hex
+
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.Artifact", self.entry.manifest.told.hex
 
     def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
         files = self.entry.files
@@ -150,17 +157,23 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         return visible(f"<Artifact {self.label}: {arrays}>")
 
     def _repr_html_(self) -> str:
-        from html import escape  # a table of 2,000 names, for those who look
-
-        rows = "".join(
-            f"<tr><td>{escape(a.name)}</td><td>{escape(', '.join(a.dims))}</td>"
-            f"<td>{' × '.join(map(str, a.shape)) or 'scalar'}</td><td>{np.dtype(a.dtype)}</td>"
-            f"<td>{a.nbytes:,}</td></tr>"
+        made = self.provenance
+        said = f"computed in {duration(made.seconds)}, {made.created[:16].replace('T', ' ')} UTC"
+        rows = [
+            (a.name, ", ".join(a.dims), _shape(a), np.dtype(a.dtype), size(a.nbytes))
             for a in self.entry.manifest.arrays
+        ]
+        known: dict[str, object] = {n: p.shown for n, p in made.params.items()}
+        known["key"], known["output"] = mono(self.key.digest.short), mono(
+            self.output_digest.short
         )
-        facts = f"key {self.key.digest.short} · output {self.output_digest.short} · {self.provenance.seconds:.3g} s"
-        return (
-            f"<div><b>{escape(self.label)}</b> <small>{facts}</small><table><thead><tr><th>array</th><th>dims</th>"
-            f"<th>shape</th><th>dtype</th><th>bytes</th></tr></thead><tbody>{rows}</tbody></table>"
-            f"<small>{escape(self.entry.directory)}</small></div>"
+        known["zarr"] = mono(self.path)
+        return whole(
+            title_of(self.label, dim(said)),
+            table(["array", "dimensions", "shape", "dtype", ">size"], rows),
+            facts(known),
         )
+
+
+def _shape(stored: StoredArray) -> str:
+    return " × ".join(map(str, stored.shape)) or "scalar"

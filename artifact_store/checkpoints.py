@@ -48,6 +48,8 @@ from artifact_store.files import (
     reading,
     reopen,
 )
+from artifact_store.markup import dim, folded, table, title_of, whole
+from artifact_store.quantities import size
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import Recent, cached_property
 from artifact_store.registry import Seen, view_named
@@ -226,20 +228,20 @@ class Checkpoint(Content):
             case _:
                 return self.root.hex
 
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.Checkpoint", self.root.hex
+
     def __repr__(self) -> str:
         return f"Checkpoint({self._label}, {len(self)} tensors)"
 
     def _repr_html_(self) -> str:
-        from html import escape  # a table of 2,000 names, for those who look
-
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{span.dtype}</td><td>{list(span.shape)}</td></tr>"
+        rows = [
+            (name, span.dtype, " × ".join(map(str, span.shape)) or "scalar")
             for name, (_, span) in self._spans.items()
-        )
-        return (
-            f"<details open><summary>{escape(repr(self))}</summary><table>"
-            f"<tr><th>tensor</th><th>dtype</th><th>shape</th></tr>{rows}</table></details>"
-        )
+        ]
+        weight = size(sum(span.nbytes for _, span in self._spans.values()))
+        tensors = table(["tensor", "dtype", "shape"], rows)
+        return whole(title_of(repr(self), dim(weight)), folded("tensors", tensors))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reopen, (open_checkpoint, str(self._path), self.signature)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from html import escape
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from artifact_store.calls import Call, inputs_of, parts_of, versions_of
 from artifact_store.causes import (
@@ -22,6 +21,18 @@ from artifact_store.equivalence import blessings
 from artifact_store.errors import ArtifactStoreError
 from artifact_store.keys import Key
 from artifact_store.manifests import InputRecord, Manifest
+from artifact_store.markup import (
+    Html,
+    coloured,
+    dim,
+    element,
+    facts,
+    folded,
+    listing,
+    mono,
+    title_of,
+    whole,
+)
 from artifact_store.reads import Question, Read
 from artifact_store.stores.base import Entry
 from artifact_store.terminals import visible
@@ -81,8 +92,36 @@ class Explanation:
         """The same, for JSON."""
         return asdict(self) | {"hit": self.hit}
 
+    def __repr__(self) -> str:
+        return visible(f"<Explanation of {self.call}: {self.state}>")
+
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        title = title_of(self.call, coloured(self.state, self.state), dim("key ", mono(self.key[:SHORT])))  # fmt: skip
+        beside = {"drift, not part of the key": self.drift, "not pure": self.flags}
+        told = {about: listing(said) for about, said in beside.items() if said}
+        depends = listing(self.depends_on)
+        answer = "It is the answer because none of this has changed"
+        return whole(
+            title,
+            *map(_cause, self.causes),
+            *(element("div", one) for one in self.found),
+            folded(answer if self.hit else "Everything that decides it", depends),
+            facts(told) if told else "",
+        )
+
+
+_DIFF: Final = {"-": "failed", "+": "computed"}
+
+
+def _cause(cause: Cause) -> Html:
+    """A cause, with its diff and what is beneath it."""
+    lines = [
+        coloured(one, _DIFF[one[0]]) if one[:1] in _DIFF else dim(one)
+        for one in cause.detail.splitlines()
+    ]
+    beneath = [listing(lines) if lines else "", *map(_cause, cause.because)]
+    inside = element("div", *beneath, style="margin-left:1.2em")
+    return element("div", cause.what, inside, style="margin:.3em 0")
 
 
 def explain(call: Call) -> Explanation:

@@ -31,6 +31,7 @@ from artifact_store.computations import (
     uncached,
     where_computed,
 )
+from artifact_store.counts import CacheInfo, Counts
 from artifact_store.declarations import Declaration
 from artifact_store.digests import Digest
 from artifact_store.errors import (
@@ -54,6 +55,7 @@ from artifact_store.keeping import (
     unreadable,
 )
 from artifact_store.keys import Key, key_of
+from artifact_store.markup import dim, element, mono, title_of, whole
 from artifact_store.params import encode_inputs, encode_params
 from artifact_store.recent import Recent, cached_property
 from artifact_store.runs import Run
@@ -84,14 +86,17 @@ A = TypeVar("A", Artifact, Artifact | None)
 def materialize(
     call: Call,
     compute: Callable[[], Publication],
+    counts: Counts,
     reuse: Callable[[Call], Entry | None] = reuse,
 ) -> Artifact:
     """The artifact of `call`, computed only if the store does not hold it."""
     entry = find_sound(call) or reuse(call)
     if entry is not None:
+        counts.hit(entry)
         emit(Hit(call.key))
         return Artifact(entry)
 
+    counts.miss()
     emit(Miss(call.key))
     with computing(call):
         # Whoever held the lease before us may have published meanwhile.
@@ -205,7 +210,8 @@ class Analysis(Generic[P, R]):
 
     def materialize(self, call: Call) -> Artifact:
         """The artifact of a call made by `call`, computed if missing."""
-        return materialize(call, partial(self._made, call), self._reused)
+        make = partial(self._made, call)
+        return materialize(call, make, self._counts, self._reused)
 
     def _reused(self, call: Call) -> Entry | None:
         """The entry that was made from what a call would read."""
@@ -253,6 +259,15 @@ class Analysis(Generic[P, R]):
 
         note_aside(f"it asked for an explanation of {self.__name__}")
         return explain(self.call(*args, **kwargs))
+
+    def cache_info(self) -> CacheInfo:
+        """How often calls of it in this process found their result, and what that saved; of whatever store.
+
+        Counted are calls that would have computed a missing one: of the function, of `artifact`, of another analysis
+        and of a pipeline; not `find` and `recompute`, nor what workers of a pipeline do in processes of their own.
+        Threads may call and ask at any time.
+        """
+        return self._counts.info()
 
     def series(
         self, run: Run | str, array: str | None = None, **params: Any
@@ -373,11 +388,28 @@ class Analysis(Generic[P, R]):
         # As many as a long run has checkpoints.
         return Recent(1024)
 
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts()
+
+    def __dask_tokenize__(self) -> Any:
+        return "artifact_store.Analysis", self.identity, self.whole.hex
+
     def __set_name__(self, owner: type, name: str) -> None:
         raise MethodRefused(f"{owner.__qualname__}.{name}")
 
     def __repr__(self) -> str:
         return f"<analysis {self.__module__}.{self.__name__}>"
+
+    def _repr_html_(self) -> str:
+        import inspect  # for those who look
+
+        said = (inspect.getdoc(self) or "").partition("\n")[0]
+        spelled = inspect.signature(self._function)
+        bare = [p.replace(annotation=p.empty) for p in spelled.parameters.values()]
+        arguments = spelled.replace(parameters=bare, return_annotation=spelled.empty)
+        title = title_of(self.__name__, mono(arguments), dim(self.__module__))
+        return whole(title, element("div", said), dim(self.cache_info()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.is_imported:
@@ -389,7 +421,7 @@ class Analysis(Generic[P, R]):
                 one.name.startswith("__main__.") for one in self.closure.members
             )
             state = {**vars(self), "_last_closure": self.closure if travels else None}
-            for remade in ("_signature", "_last_whole", "_calls"):
+            for remade in ("_signature", "_last_whole", "_calls", "_counts"):
                 state.pop(remade, None)
             return object.__new__, (type(self),), state
         return unpacked, (packed(self),)

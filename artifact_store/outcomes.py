@@ -10,7 +10,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from artifact_store.markup import dim, shares, table, title_of, whole
+from artifact_store.quantities import duration, size
+from artifact_store.terminals import visible
+
 Ending: TypeAlias = Literal["hit", "computed", "failed"]
+
+# How many failures are named one by one.
+_FEW = 20
 
 ENDINGS: tuple[Ending, ...] = ("computed", "hit", "failed")
 
@@ -65,4 +72,32 @@ class Outcome:
         return f"{self.run}: {', '.join(words) or 'nothing to do'}"
 
     def __repr__(self) -> str:
-        return f"<Outcome of {self}>"
+        return visible(f"<Outcome of {self}>")
+
+    def _repr_html_(self) -> str:
+        rows = [self._row(name) for name in dict.fromkeys(d.analysis for d in self.done)]  # fmt: skip
+        heads = ["analysis", "", *(f">{state}" for state in ENDINGS), ">time", ">size"]
+        failed = [
+            ("run" if one.epoch is None else one.epoch, one.analysis, one.error)
+            for one in self.failures[:_FEW]
+        ]
+        more = len(self.failures) - len(failed)
+        return whole(
+            title_of(self.run, dim(str(self).removeprefix(f"{self.run}: "))),
+            table(heads, rows),
+            table(["epoch", "failed", "why"], failed) if failed else "",
+            dim(f"and {more} more") if more else "",
+        )
+
+    def _row(self, name: str) -> tuple[object, ...]:
+        counts = {state: self.count(state, name) for state in ENDINGS}
+        seconds = sum(one.seconds for one in self.done if one.analysis == name)
+        nbytes = sum(one.nbytes for one in self.done if one.analysis == name)
+        time = duration(seconds) if seconds else ""
+        return (
+            name,
+            shares(counts),
+            *(n or "" for n in counts.values()),
+            time,
+            size(nbytes),
+        )

@@ -25,6 +25,7 @@ from artifact_store.errors import (
 )
 from artifact_store.events import Event, Published, listening
 from artifact_store.executors import each
+from artifact_store.markup import dim, whole
 from artifact_store.memoize import Analysis
 from artifact_store.modes import MODE_VARIABLE, Modes, as_there, modes_of
 from artifact_store.offers import Chosen, chosen
@@ -175,6 +176,9 @@ class AnalysisPipeline:
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
+
+    def _repr_html_(self) -> str:
+        return whole(dim("pipeline along"), self.run_of_checkpoints._repr_html_())
 
 
 def _twins(weights: dict[int, str]) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,6 @@ import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +13,10 @@ from artifact_store.calls import Call
 from artifact_store.causes import causes_of_miss
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.explain import drift_of, waits_for
+from artifact_store.markup import coloured, dim, shares, table, title_of, whole
+from artifact_store.quantities import duration
 from artifact_store.stores.base import Entry, Store
+from artifact_store.terminals import visible
 from artifact_store.traces import Pending, peek
 
 State: TypeAlias = Literal["fresh", "drift", "pending", "stale", "missing", "corrupt"]
@@ -136,25 +138,24 @@ class Plan:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Plan of {self.run}: {self.counted()}>"
+        return visible(f"<Plan of {self.run}: {self.counted()}>")
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td>"
-            + "".join(f"<td>{count_of(steps, state) or ''}</td>" for state in STATES)
-            + "</tr>"
+        rows = [
+            (name, shares(counts_of(steps)), in_words(steps))
             for name, steps in self.by_analysis().items()
+        ]
+        why = [
+            (coloured(state, state), name, epochs_in_words(epochs), cause)
+            for state in STATES
+            for name, cause, epochs in reasons_of(s for s in self.steps if s.state == state)  # fmt: skip
+        ]
+        return whole(
+            title_of(self.run, dim(f"{self.counted()}{_time(self.seconds)}")),
+            table(["analysis", "", ""], rows),
+            table(["state", "analysis", "at", "why"], why) if why else "",
+            dim(self.same_weights()),
         )
-        heads = "".join(f"<th>{state}</th>" for state in STATES)
-        notes = "".join(
-            f"<li>{escape(name)}, {epochs_in_words(epochs)}: {escape(cause)}</li>"
-            for name, cause, epochs in self.reasons()
-        )
-        if self.twins:
-            notes += f"<li>{escape(self.same_weights())}</li>"
-        title = f"{escape(self.run)}: {self.counted()}{_time(self.seconds)}"
-        table = f"<table><thead><tr><th>analysis</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"<div><b>{title}</b>{table}<ul>{notes}</ul></div>"
 
 
 def step_of(call: Call, epoch: int | None) -> Step:
@@ -236,11 +237,14 @@ def count_of(steps: Sequence[Step], state: State) -> int:
     return sum(step.state == state for step in steps)
 
 
+def counts_of(steps: Sequence[Step]) -> dict[str, int]:
+    """How many steps are in each state."""
+    return {state: count_of(steps, state) for state in STATES}
+
+
 def in_words(steps: Sequence[Step]) -> str:
     """The states of some steps, counted."""
-    return ", ".join(
-        f"{count} {state}" for state in STATES if (count := count_of(steps, state))
-    )
+    return ", ".join(f"{n} {state}" for state, n in counts_of(steps).items() if n)
 
 
 def epochs_in_words(epochs: Sequence[int | None]) -> str:
@@ -258,4 +262,4 @@ def _number(some: Sequence[Step], one: str) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return "" if not seconds else f", about {seconds:.3g} s"
+    return "" if not seconds else f", about {duration(seconds)}"

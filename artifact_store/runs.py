@@ -6,6 +6,7 @@ the epoch stands, and each checkpoint is opened when it is asked for.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from bisect import bisect
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.digests import Digest, Hasher
 from artifact_store.errors import (
+    ArtifactStoreError,
     DuplicateEpoch,
     MalformedPattern,
     MalformedRecord,
@@ -25,9 +27,11 @@ from artifact_store.errors import (
     NoCheckpoints,
 )
 from artifact_store.files import DigestMemo
+from artifact_store.markup import dim, facts, mono, title_of, whole
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import cached_property
 from artifact_store.registry import Seen, view_named
+from artifact_store.terminals import visible
 
 if TYPE_CHECKING:
     import xarray
@@ -101,6 +105,9 @@ class Run(Mapping[int, Checkpoint]):
         self, analysis: Stackable, array: str | None = None, **params: Any
     ) -> xarray.DataArray:
         """One array of an analysis along the epochs, lazy: only what is indexed is read, and nothing is computed.
+
+        `.chunk(epoch=1)` hands it to dask, an epoch at a time; its workers, threads or processes, are told where the
+        data are, and read what they need.
 
         Parameters
         ----------
@@ -201,26 +208,26 @@ class Run(Mapping[int, Checkpoint]):
     def __contains__(self, epoch: object) -> bool:
         return epoch in self._paths
 
+    def __dask_tokenize__(self) -> Any:
+        roots = [(epoch, one.root.hex) for epoch, one in self.items()]
+        return "artifact_store.Run", roots
+
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"Run({self.name})"
+        return visible(f"Run({self.name})")
 
     def _repr_html_(self) -> str:
-        from html import escape  # a table of 2,000 names, for those who look
-
-        first, last = self.epochs[0], self.epochs[-1]
-        rows = {
-            "run": self.name,
-            "epochs": f"{len(self)}, from {first} to {last}",
-            "path": self.path,
-        }
-        cells = "".join(
-            f"<tr><th>{title}</th><td>{escape(str(fact))}</td></tr>"
-            for title, fact in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        try:
+            first, last = self.epochs[0], self.epochs[-1]
+            found = {"epochs": f"{len(self)}, from {first} to {last}"}
+            for title, said in (("config", self.config), ("metadata", self.metadata)):
+                found |= {title: _few(said)} if said else {}
+        except ArtifactStoreError as error:
+            found = {"": str(error)}
+        at = facts({**found, "path": mono(self.path)})
+        return whole(title_of(self.name, dim("run")), at)
 
     @cached_property
     def _paths(self) -> dict[int, Path]:
@@ -284,6 +291,13 @@ def _expression(part: str) -> re.Pattern[str]:
             for text, field, _, _ in pieces
         )
     )
+
+
+def _few(said: Mapping[str, Any]) -> str:
+    """The first of some facts, of which there may be whole curves."""
+    short = {k: v for k, v in said.items() if not isinstance(v, list | dict)}
+    shown = [f"{name} = {value}" for name, value in itertools.islice(short.items(), 8)]
+    return ", ".join(shown) + (", …" if len(said) > len(shown) else "")
 
 
 def _names(directory: Path) -> tuple[str, ...]:

@@ -79,14 +79,12 @@ def _stacked(
 ) -> xarray.DataArray:
     # Here and not above for their weight: importing artifact_store must not take a second.
     import xarray
-    from xarray.core import indexing
 
-    from artifact_store.stacks import Stack
+    from artifact_store.stacks import stacked
 
     dims = (EPOCH, *artifacts[0][name].dims)
     coordinates = _coordinates(name, epochs, artifacts)
-    data = indexing.LazilyIndexedArray(Stack(name, artifacts))
-    variable = xarray.Variable(dims, data)
+    variable = xarray.Variable(dims, stacked([one[name] for one in artifacts]))
     return xarray.DataArray(variable, {EPOCH: list(epochs), **coordinates}, name=name)
 
 

@@ -42,7 +42,7 @@ def test_a_reason_is_told_once_with_its_epochs() -> None:
 
 def test_a_plan_reads_as_text_json_and_html() -> None:
     text = str(PLAN)
-    assert text.startswith("run: 2 hits, 4 misses, about 12.5 s")
+    assert text.startswith("run: 2 hits, 4 misses, about 12 s")
     assert "f: 1 fresh, 1 drift, 2 stale" in text
     assert "f, epochs 2, 3: helper changed" in text
     assert "g, whole run: never computed" in text
