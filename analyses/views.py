@@ -29,9 +29,15 @@ from analyses.figures.clusters import turn_order
 from analyses.figures.frequencies import dominant_frequencies as dominant_figure
 from analyses.figures.frequencies import frequency_heatmap as heatmap_figure
 from analyses.figures.losses import loss_curves
+from analyses.figures.performance import accuracy_over_training
+from analyses.figures.progress import progress_measures as progress_figure
 from analyses.figures.style import without
+from analyses.figures.trajectory import embedding_trajectory as trajectory_figure
 from analyses.neurons import neuron_activations
+from analyses.performance import performance_over_training
+from analyses.progress import progress_measures_over_training
 from analyses.records import training_losses
+from analyses.trajectory import embedding_trajectory as trajectory
 from artifact_store import Artifact
 from artifact_store.views import view
 from artifact_store.visuals import Between, Numbers, Span
@@ -51,6 +57,18 @@ def losses(losses: Artifact, *, epoch: int | None = None) -> go.Figure:
             "This run has no metadata.json, which would hold its losses.",
         )
     return loss_curves(train, test, epoch=epoch)
+
+
+@view(performance=performance_over_training)
+def accuracy(performance: Artifact, *, epoch: int | None = None) -> go.Figure:
+    """Accuracy over training."""
+    return accuracy_over_training(
+        performance["train_accuracy"][...],
+        performance["test_accuracy"][...],
+        performance["accuracy"][...],
+        performance["epoch"][...],
+        epoch=epoch,
+    )
 
 
 @view(coefficients=fourier_coefficients)
@@ -172,6 +190,33 @@ def specialised_neurons(
         # Colours must not change hands when the threshold moves.
         named=most_preferred(dominant[-1]),
         epoch=epoch,
+    )
+
+
+@view(measures=progress_measures_over_training)
+def progress_measures(measures: Artifact, *, epoch: int | None = None) -> go.Figure:
+    """Progress measures over training."""
+    return progress_figure(
+        measures["restricted"][...],
+        measures["excluded"][...],
+        measures["train_loss"][...],
+        measures["test_loss"][...],
+        measures["epoch"][...],
+        epoch=epoch,
+    )
+
+
+@view(trajectory=trajectory)
+def embedding_trajectory(
+    trajectory: Artifact, *, colours: Colours = "Viridis", epoch: int | None = None
+) -> go.Figure:
+    """Embedding of the residues, along its principal axes."""
+    return trajectory_figure(
+        trajectory["position"][...],
+        trajectory["share"][...],
+        trajectory["epoch"][...],
+        epoch=epoch,
+        colorscale=colours,
     )
 
 

@@ -88,17 +88,17 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 def begun_by(artifact: Artifact, reads: tuple[Read, ...] | None) -> Begun | None:
-    """What an entry of the beginning of a run says of the whole; `None` if what it read does not tell that."""
+    """What an entry of the beginning of a run says of the whole; `None` if it does not tell, or is of no fold."""
     if not reads or (reads[-1].question.kind, reads[-1].answer) != ("next", ABSENT):
         return None
-    manifest = artifact.entry.manifest
-    return Begun(
-        artifact.numpy(),
-        {one.name: one.dims for one in manifest.arrays},
-        reads[:-1],
-        frozenset(manifest.outside),
-        manifest.flags,
-    )
+    manifest, arrays = artifact.entry.manifest, artifact.numpy()
+    epochs = [one.answer for one in reads[:-1] if one.question.kind == "next"]
+    if manifest.single or list(map(str, arrays.get(EPOCH, ()))) != epochs:
+        return None
+    dims = {one.name: one.dims for one in manifest.arrays}
+    if any(len(arrays[name]) != len(epochs) for name in dims if EPOCH in dims[name]):
+        return None
+    return Begun(arrays, dims, reads[:-1], frozenset(manifest.outside), manifest.flags)
 
 
 class Along:

@@ -15,6 +15,7 @@ from analyses.figures.style import (
     CATEGORIES,
     MUTED,
     SEQUENTIAL,
+    Spec,
     drawn,
     epoch_axis,
     epoch_line,
@@ -133,7 +134,8 @@ def neuron_clusters(
     across = {"showgrid": False, "range": [-0.5, neurons - 0.5]}
     return drawn(
         [dots, heatmap],
-        f"Neurons by frequency: specialised from {percent(threshold)} of a neuron's power",
+        f"Neurons by frequency: {np.sum(purest >= threshold)} of {neurons} have at least {percent(threshold)} of their "
+        "power on one",
         showlegend=False,
         shapes=[threshold_line(threshold)],
         xaxis=across | {"matches": "x2", "showticklabels": False, "anchor": "y"},
@@ -192,26 +194,32 @@ def specialised_neurons(
     ]
     stacked = [
         {
-            "type": "scatter",
             "name": name,
             "meta": {"frequencies": members},
             "x": times,
             "y": numbers[:, np.isin(frequencies, members)].sum(axis=1),
-            "mode": "lines" if times.size > 1 else "markers",
-            "stackgroup": "neurons",
-            "line": {"color": color, "width": 1},
             "hovertemplate": "%{y} neurons<extra>%{fullData.name}</extra>",
+            **_stack(color, times.size),
         }
         for name, members, color in [*groups, ("other frequencies", others, MUTED)]
     ]
     return drawn(
         stacked,
-        f"Specialised neurons: at least {percent(threshold)} of their power on one frequency",
+        f"Specialised neurons, with at least {percent(threshold)} of their power on one frequency",
         xaxis=epoch_axis(times),
         yaxis={"title": {"text": "specialised neurons"}, "rangemode": "tozero"},
+        barmode="stack",
         hovermode="x unified",
         shapes=[] if epoch is None else [epoch_line(epoch)],
     )
+
+
+def _stack(color: str, epochs: int) -> Spec:
+    """How one part of the stack looks: an area, or a bar where there is one epoch."""
+    if epochs == 1:
+        return {"type": "bar", "marker": {"color": color}, "width": 0.2}
+    line = {"color": color, "width": 1}
+    return {"type": "scatter", "mode": "lines", "stackgroup": "neurons", "line": line}
 
 
 def counts_from(

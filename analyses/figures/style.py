@@ -6,6 +6,7 @@ light or dark paper by exchanging the template alone.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -30,6 +31,7 @@ FAINT = 0.3  # opacity of what a threshold leaves in the background
 MARKER = PINK  # the present epoch, wherever it is drawn
 
 
+@functools.cache  # Plotly copies it for each figure.
 def light_template() -> go.layout.Template:
     """The look on white paper, and of a figure on its own."""
     return _template(
@@ -37,6 +39,7 @@ def light_template() -> go.layout.Template:
     )
 
 
+@functools.cache
 def dark_template() -> go.layout.Template:
     """The look on dark paper."""
     return _template(

@@ -17,10 +17,10 @@ ORDER = (
     "accuracy",
     "dominant_frequencies",
     "frequency_heatmap",
-    "activation_heatmap",
-    "neuron_clusters",
     "specialised_neurons",
     "progress_measures",
+    "activation_heatmap",
+    "neuron_clusters",
     "embedding_trajectory",
 )
 

@@ -155,10 +155,9 @@ def _add_routes(
             epochs_of([shelf.run(name) for name in flask.request.args.getlist("run")])
         )
 
-    @server.post("/pictures")
-    def pictures() -> flask.Response:
-        wanted = _asked(lambda content: [wanted_of(one) for one in content])
-        return json_of(f"[{','.join(picture(one, shelf, views) for one in wanted)}]")
+    @server.post("/picture")
+    def one_picture() -> flask.Response:
+        return json_of(picture(_asked(wanted_of), shelf, views))
 
     @server.get("/jobs")
     def all_jobs() -> flask.Response:

@@ -46,20 +46,20 @@ class Shelf:
     @property
     def names(self) -> tuple[str, ...]:
         """Every run there is now, sorted."""
-        return tuple(sorted(self._places()))
+        return tuple(sorted(one.name for one in self._folders() if _is_run(one)))
 
     def run(self, name: str) -> Run:
         """The run of this name, as it is now."""
-        places = self._places()
-        if name not in places:
-            raise NoSuchRun(name, tuple(sorted(places)))
-        return Run(places[name])
+        place = next((one for one in self._folders() if one.name == name), None)
+        if place is None or not _is_run(place):
+            raise NoSuchRun(name, self.names)
+        return Run(place)
 
-    def _places(self) -> dict[str, Path]:
+    def _folders(self) -> list[Path]:
+        """Where a run may be."""
         if _is_run(self.folder):
-            return {self.folder.name: self.folder}
-        inside = self.folder.iterdir() if self.folder.is_dir() else ()
-        return {one.name: one for one in inside if _is_run(one)}
+            return [self.folder]
+        return list(self.folder.iterdir()) if self.folder.is_dir() else []
 
 
 def _is_run(folder: Path) -> bool:

@@ -23,7 +23,10 @@ from analyses.figures.frequencies import (
     wave_shares,
 )
 from analyses.figures.losses import loss_curves
+from analyses.figures.performance import accuracy_over_training
+from analyses.figures.progress import progress_measures
 from analyses.figures.style import FAINT
+from analyses.figures.trajectory import embedding_trajectory
 
 EPOCHS = np.array([0, 10, 500])
 FREQUENCY = np.array([1, 2, 3])  # p = 7
@@ -270,3 +273,88 @@ def test_figures_can_reach_neither_checkpoints_nor_the_store() -> None:
     script = f"import sys; from analyses.figures import {names}; assert not {heavy} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_accuracies_stand_at_their_epochs_and_what_is_not_known_is_left_out() -> None:
+    nothing = np.full(3, np.nan)
+    figure = accuracy_over_training(nothing, nothing, [0.1, 0.5, 1.0], EPOCHS, epoch=10)
+
+    (only,) = figure.data
+    assert only.name == "all pairs" and list(only.y) == [0.1, 0.5, 1.0]
+    assert list(only.x) == list(EPOCHS) and shape(figure, "epoch").x0 == 10
+    figure = accuracy_over_training([0.1, 1, 1], [0, 0, 1], [0, 0.5, 1], EPOCHS)
+    assert [each.name for each in figure.data] == ["train", "test", "all pairs"]
+    assert not figure.layout.shapes
+
+
+def test_progress_measures_are_on_a_logarithmic_scale_with_gaps() -> None:
+    figure = progress_measures(
+        [4.0, 0.0, 1e-7], [4.0, 5.0, 9.0], [4, 1, 0.1], [4, 5, 1], EPOCHS, epoch=500
+    )
+
+    assert figure.layout.yaxis.type == "log"
+    np.testing.assert_array_equal(trace(figure, "restricted").y, [4.0, np.nan, 1e-7])
+    assert list(trace(figure, "excluded (train)").y) == [4.0, 5.0, 9.0]
+    assert shape(figure, "epoch").x0 == 500
+
+
+def test_what_no_logarithm_shows_has_no_curve() -> None:
+    nothing = np.full(3, np.nan)
+    figure = progress_measures([4, 3, 2], nothing, nothing, np.zeros(3), EPOCHS)
+
+    assert [each.name for each in figure.data] == ["restricted"]
+
+
+def moving() -> tuple[Any, Any]:
+    """Positions (epoch, residue, component) that say which they are, and shares."""
+    position = np.arange(3 * 7 * 3).reshape(3, 7, 3)
+    return position, np.array([[0.5, 0.25, 0.125]] * 3)
+
+
+@pytest.mark.parametrize(
+    "epoch, row", [(None, 2), (500, 2), (499, 1), (10, 1), (0, 0), (-1, 0), (9999, 2)]
+)
+def test_residues_lie_where_they_are_at_the_last_checkpoint_that_is_not_later(
+    epoch: int | None, row: int
+) -> None:
+    position, share = moving()
+    figure = embedding_trajectory(position, share, EPOCHS, epoch=epoch, axes=(1, 3))
+
+    dots, path = trace(figure, "residues"), trace(figure, "path")
+    np.testing.assert_array_equal(dots.x, position[row, :, 0])
+    np.testing.assert_array_equal(dots.y, position[row, :, 2])
+    assert list(dots.marker.color) == list(range(7))
+    # A path leads through all epochs so far, and then there is a gap.
+    assert len(path.x) == 7 * (row + 2) and np.isnan(path.x[row + 1])
+    np.testing.assert_array_equal(path.x[: row + 1], position[: row + 1, 0, 0])
+    assert f"epoch {EPOCHS[row]}" in figure.layout.title.text
+    assert figure.layout.xaxis.title.text == "axis 1 (50 % of the spread)"
+    assert figure.layout.yaxis.title.text == "axis 3 (12 % of the spread)"
+    assert figure.layout.yaxis.scaleanchor == "x"
+
+
+def test_axes_of_a_trajectory_are_the_same_at_all_epochs() -> None:
+    position, share = moving()
+    ranges = {
+        tuple(embedding_trajectory(position, share, EPOCHS, epoch=e).layout.xaxis.range)
+        for e in EPOCHS
+    }
+
+    ((low, high),) = ranges
+    assert high == -low > np.abs(position[..., :2]).max()
+
+
+def test_the_paths_of_a_long_run_have_few_points() -> None:
+    position, share = np.zeros((1000, 113, 2)), np.zeros((1000, 2))
+    figure = embedding_trajectory(position, share, np.arange(1000))
+
+    assert len(trace(figure, "path").x) <= 113 * 50
+
+
+def test_axes_that_are_not_there_are_refused() -> None:
+    position, share = moving()
+
+    with pytest.raises(WrongShape, match="share has shape"):
+        embedding_trajectory(position, share, EPOCHS, axes=(1, 4))
+    with pytest.raises(WrongShape, match="share has shape"):
+        embedding_trajectory(position, share[:, :2], EPOCHS)

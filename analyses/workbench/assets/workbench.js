@@ -144,7 +144,7 @@
         const notice = element("div", { class: "notice", hidden: true });
         const name = element("p", { class: "of" }, run);
         const pane = element("div", { class: "pane", "data-run": run }, name, figure, notice);
-        panes.set(pane, { view, run, figure, notice, name, key: "", seen: null });
+        panes.set(pane, { view, title, run, figure, notice, name, key: "", seen: null });
         inSight.observe(pane);
         return pane;
       }));
@@ -181,16 +181,15 @@
     }
     underway = true;
     try {
-      const asked = wanted.map(wantedOf);
-      const found = await (await ask("pictures", asked)).json();
-      const drawn = found.map((picture, number) => {
-        const pane = wanted[number];
+      // Each by itself: while one is painted here, the server draws the next.
+      await Promise.all(wanted.map(async (pane) => {
+        const asked = wantedOf(pane);
+        const picture = await (await ask("picture", asked)).json();
         pane.follows = picture.follows;
-        pane.key = keyOf(pane, asked[number]);
-        pane.wanted = asked[number];
+        pane.key = keyOf(pane, asked);
+        pane.wanted = asked;
         return fill(pane, picture);
-      });
-      await Promise.all(drawn);
+      }));
       say("");
     } catch (error) {
       say(`No answer: ${error.message}. Is the server still running? Trying again.`);
@@ -215,7 +214,10 @@
     pane.figure.hidden = !shown;
     pane.notice.hidden = shown;
     pane.steps = picture.steps;
-    pane.name.textContent = picture.epoch === undefined || picture.follows === "mark" ? pane.run : `${pane.run}, epoch ${picture.epoch.toLocaleString("en")}`;
+    const at = picture.epoch === undefined || picture.follows === "mark" ? "" : `, epoch ${picture.epoch.toLocaleString("en")}`;
+    // What the heading has not said: a number of neurons, a threshold.
+    const said = shown ? picture.figure.layout.title.text : "";
+    pane.name.replaceChildren(element("b", {}, `${pane.run}${at}`), said === pane.title ? "" : `  ${said}`);
     if (shown) return paint(pane, picture.figure);
     if (picture.error) pane.notice.replaceChildren(element("p", {}, picture.error));
     else fillNotice(pane);
@@ -229,27 +231,38 @@
     const options = { responsive: true, displaylogo: false, displayModeBar: "hover" };
     pane.drawn = figure;
     await Plotly.react(pane.figure, figure.data, layout, options);
+    pane.marked = null;
     if (pane.follows === "mark") moveMark(pane, epochNow());
   }
 
-  // The line at the present epoch, and a dot on each curve that is told by it.
+  // The line at the present epoch, and the dots on curves that are told by it. They are moved as they are drawn:
+  // Plotly would lay out and paint the whole figure again for them, 30 ms for each.
   function moveMark(pane, epoch) {
-    const drawn = pane.figure._fullLayout;
-    if (!drawn || pane.figure.hidden || pane.marked === epoch) return;
+    const { layout, _fullLayout: full, _fullData: curves, data } = pane.figure;
+    if (!full || pane.figure.hidden || pane.marked === epoch) return;
     pane.marked = epoch;
-    const layout = {}, curves = pane.figure._fullData;
-    drawn.shapes.forEach((shape, number) => {
-      if (shape.name === "epoch") layout[`shapes[${number}].x0`] = layout[`shapes[${number}].x1`] = epoch;
+    const { xaxis, yaxis, _size: size } = full;
+    (layout.shapes ?? []).forEach((shape, number) => {
+      if (shape.name !== "epoch") return;
+      shape.x0 = shape.x1 = full.shapes[number].x0 = full.shapes[number].x1 = epoch;
+      const line = one(`.shapelayer path[data-index="${number}"]`, pane.figure);
+      const across = xaxis._offset + xaxis.d2p(epoch);
+      line?.setAttribute("d", `M${across},${size.t}V${size.t + size.h}`);
     });
     const dots = curves.findIndex((curve) => curve.name === "at epoch");
-    if (dots < 0) return Plotly.relayout(pane.figure, layout);
+    if (dots < 0) return;
     const at = curves.slice(0, dots).map((curve) => curve.y[Array.prototype.indexOf.call(curve.x, epoch)] ?? null);
-    return Plotly.update(pane.figure, { x: [at.map(() => epoch)], y: [at] }, layout, [dots]);
+    Object.assign(data[dots], { x: at.map(() => epoch), y: at });
+    all(`.trace${curves[dots].uid} path.point`, pane.figure).forEach((dot, number) => {
+      const known = Number.isFinite(at[number]);
+      dot.style.display = known ? "" : "none";
+      if (known) dot.setAttribute("transform", `translate(${xaxis.d2p(epoch)},${yaxis.d2p(at[number])})`);
+    });
   }
 
   dark.addEventListener("change", () => {
     for (const pane of panes.values()) {
-      if (pane.drawn && !pane.figure.hidden) pane.marked = null, paint(pane, pane.drawn);
+      if (pane.drawn && !pane.figure.hidden) paint(pane, pane.drawn);
     }
   });
 
