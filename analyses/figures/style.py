@@ -1,7 +1,7 @@
 """How every figure looks: one typeface, one palette, one way to write an axis.
 
-Ink is left to the template and backgrounds are transparent, so a page may lay a figure on
-light or dark paper by exchanging the template alone.
+Ink is left to the template and backgrounds are transparent but for the paper of a figure on its own, so a page
+may lay a figure on light or dark paper by exchanging the template alone.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def drawn(traces: Sequence[Spec], title: str, **layout: Any) -> go.Figure:
 
     Made of plain dicts at once: Plotly checks every trace and every update anew, which takes longer than all else.
     """
-    look = {"template": light_template(), "title": {"text": title}}
+    # Its ink is dark, wherever it is laid by itself: a dark notebook, a viewer. Pages of ours take the paper away.
+    paper = {"paper_bgcolor": "#ffffff"}
+    look = {"template": light_template(), "title": {"text": title}, **paper}
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 
