@@ -73,7 +73,17 @@ def _template(*, ink: str, quiet: str, grid: str, paper: str) -> go.layout.Templ
     return go.layout.Template(
         layout={
             "font": {"family": FONT, "size": 13, "color": ink},
-            "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
+            "title": {
+                "font": {"size": 16},
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                # From the top down, so that a legend of one line has room below it.
+                "y": 1,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"t": 14},
+            },
             "paper_bgcolor": clear,
             "plot_bgcolor": clear,
             "colorway": CATEGORIES,
@@ -94,7 +104,7 @@ def _template(*, ink: str, quiet: str, grid: str, paper: str) -> go.layout.Templ
                 "font": {"family": FONT, "color": ink},
             },
             "modebar": {"bgcolor": clear, "color": quiet, "activecolor": ink},
-            "margin": {"l": 64, "r": 24, "t": 56, "b": 52},
+            "margin": {"l": 64, "r": 24, "t": 72, "b": 52},
         },
         data={"heatmap": [{"colorbar": bar}]},
     )

@@ -143,7 +143,8 @@
         const figure = element("div", { class: "figure", role: "img", "aria-label": `${title}, ${run}` });
         const notice = element("div", { class: "notice", hidden: true });
         const name = element("p", { class: "of" }, run);
-        const pane = element("div", { class: "pane", "data-run": run }, name, figure, notice);
+        const pane = element("div", { class: "pane", "data-run": run },
+          name, element("div", { class: "stage" }, figure), notice);
         panes.set(pane, { view, title, run, figure, notice, name, key: "", seen: null });
         inSight.observe(pane);
         return pane;
