@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 State = Literal["running", "finished", "failed", "stopped"]
 
-# Of an error that names many artifacts, a page shows the beginning.
+# Of an error with its traceback, a page shows the end, which says what happened.
 SHOWN = 2000
 
 
@@ -56,18 +56,18 @@ class Job:
     process: subprocess.Popen[bytes]
     output: Path
     complaints: Path
+    asked: threading.Event = field(default_factory=threading.Event)
 
     def progress(self) -> Progress:
         """How far it is now."""
         status = self.process.poll()
         told = _last_object(self.output)
         state: State = "running"
-        if status is not None:
-            state = (
-                "finished"
-                if status == 0
-                else "stopped" if status in (-signal.SIGINT, 130) else "failed"
-            )
+        if status == 0:
+            state = "finished"
+        elif status is not None:
+            by_hand = self.asked.is_set() or status in (-signal.SIGINT, 130)
+            state = "stopped" if by_hand else "failed"
         return Progress(
             self.number,
             self.run,
@@ -81,9 +81,14 @@ class Job:
         )
 
     def stop(self) -> None:
-        """Ask it to end, as Ctrl-C does; what was finished is kept."""
+        """Ask it to end, as Ctrl-C does, and insist when it was asked before; what was finished is kept."""
+        if self.process.poll() is not None:
+            return  # Its number may be that of another by now.
+        # Where the server was started in the background of a script, Ctrl-C means nothing to it nor to its jobs.
+        urgent = self.asked.is_set()
+        self.asked.set()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGTERM if urgent else signal.SIGINT)
 
     def _error(self) -> str:
         text = self.complaints.read_text("utf-8", errors="replace").strip()
