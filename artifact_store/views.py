@@ -21,7 +21,9 @@ from artifact_store.entry_points import points
 from artifact_store.errors import (
     ArtifactStoreError,
     BadVisual,
+    MissingEpoch,
     MissingPackage,
+    NoCheckpoints,
     NothingToDraw,
     NotOfARun,
     UnknownVisual,
@@ -90,7 +92,11 @@ class View:
     def of_checkpoint(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> Scene:
         """This view at the epoch of a checkpoint of a run."""
         run, epoch = Run(home_of(checkpoint.path).parent), checkpoint.epoch
-        if epoch is None or epoch not in run or run[epoch].path != checkpoint.path:
+        try:
+            found = None if epoch is None else run[epoch].path
+        except (NoCheckpoints, MissingEpoch):
+            found = None
+        if found != checkpoint.path:
             raise NotOfARun(checkpoint.path)
         return self.of(run, epoch, given)
 
