@@ -41,7 +41,9 @@ def wanted_of(asked: Any) -> Wanted:
             "epoch": int(epoch),
             "view": str(view),
             "visuals": dict(visuals),
-        } if all(isinstance(one, str) for pair in visuals.items() for one in pair):
+        } if not isinstance(epoch, bool) and all(
+            isinstance(one, str) for pair in visuals.items() for one in pair
+        ):
             return Wanted(run, epoch, view, visuals)
         case _:
             raise ValueError("not a picture")

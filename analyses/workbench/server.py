@@ -11,6 +11,7 @@ import html
 import io
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -218,7 +219,7 @@ def _add_routes(
     def export() -> flask.Response:
         wanted, kind, drawn = _asked(_export_of)
         scene = scene_of(wanted, shelf, views)
-        name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}.{kind}"
+        name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}"
         try:
             content = (
                 scene.exported(kind) if drawn is None else scene.stamped(drawn, kind)
@@ -228,7 +229,10 @@ def _add_routes(
         except ValueError as error:  # As of a neuron that there is not.
             raise BadRequest(str(error)) from error
         return flask.send_file(
-            io.BytesIO(content), TYPES[kind], as_attachment=True, download_name=name
+            io.BytesIO(content),
+            TYPES[kind],
+            as_attachment=True,
+            download_name=_file_named(name, kind),
         )
 
 
@@ -237,6 +241,12 @@ TYPES: Mapping[str, str] = {
     "png": "image/png",
     "html": "text/html",
 }
+
+
+def _file_named(name: str, kind: str) -> str:
+    """A name that any system takes for a file."""
+    plain = re.sub(r"[^\w.+-]+", "_", name)
+    return f"{plain}.{kind}"
 
 
 def _asked(read: Callable[[Any], T]) -> T:
@@ -255,7 +265,11 @@ def _job_of(content: Any) -> tuple[str, tuple[str, ...], int | None]:
             "run": str(run),
             "analyses": [*analyses],
             "epoch": int() | None as epoch,
-        } if analyses and all(isinstance(one, str) for one in analyses):
+        } if (
+            analyses
+            and not isinstance(epoch, bool)
+            and all(isinstance(one, str) for one in analyses)
+        ):
             return run, tuple(analyses), epoch
         case _:
             raise ValueError("not a job")
