@@ -47,6 +47,8 @@ def _install(point: EntryPoint, module: str) -> str:
         return module
     for requirement in point.dist.requires or ():
         extra = _EXTRA.search(requirement)
-        if extra and re.match(rf"{re.escape(module)}\b", requirement, re.IGNORECASE):
+        # `torch-geometric` is not torch.
+        named = rf"{re.escape(module)}(?![\w.-])"
+        if extra and re.match(named, requirement, re.IGNORECASE):
             return f"{point.dist.name}[{extra[1]}]"
     return module

@@ -874,6 +874,20 @@ class NoSuchView(ArtifactStoreError, LookupError):
         return f"There is no view {self.name!r}. Those that are offered: {offered}."
 
 
+class NotAView(ArtifactStoreError, TypeError):
+    """What a package offers as a view is none."""
+
+    def __init__(self, name: str, place: str, found: str) -> None:
+        super().__init__(name, place, found)
+        self.name, self.place, self.found = name, place, found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} is offered as a view, but {self.place} is a {self.found}. Declare it with "
+            "@view(argument=analysis), of artifact_store.views."
+        )
+
+
 class UnknownVisual(ArtifactStoreError, TypeError):
     """A view was given a visual parameter that it does not have."""
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from artifact_store.entry_points import loaded, points
-from artifact_store.errors import NoSuchView
+from artifact_store.errors import NoSuchView, NotAView
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "artifact_store.views"
 
@@ -27,9 +30,11 @@ class Seen(Protocol):
     def export(self, path: str | os.PathLike[str]) -> Path: ...
 
 
+@runtime_checkable
 class Viewable(Protocol):
     """A declared view; see `views.View`."""
 
+    def called(self, name: str) -> Viewable: ...
     def of(self, run: Any, epoch: int | None, given: Mapping[str, Any]) -> Seen: ...
     def of_checkpoint(self, checkpoint: Any, given: Mapping[str, Any]) -> Seen: ...
 
@@ -41,10 +46,19 @@ def view_named(name: str) -> Viewable:
     ------
     NoSuchView
         None does.
+    NotAView
+        What it offers is something else.
     """
     offered = points(ENTRY_POINTS)
     for point in offered:
         if point.name == name:
-            found: Viewable = loaded(point)
-            return found
+            return view_at(point)
     raise NoSuchView(name, tuple(point.name for point in offered))
+
+
+def view_at(point: EntryPoint) -> Viewable:
+    """The view that an entry point offers; it goes by the name that it is offered under."""
+    found = loaded(point)
+    if not isinstance(found, Viewable):
+        raise NotAView(point.name, point.value, type(found).__name__)
+    return found.called(point.name)

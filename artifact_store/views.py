@@ -10,18 +10,20 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from artifact_store.artifacts import Artifact
 from artifact_store.browsers import Size
 from artifact_store.checkpoints import Checkpoint
-from artifact_store.entry_points import loaded, points
+from artifact_store.entry_points import points
 from artifact_store.errors import (
     ArtifactStoreError,
     BadVisual,
+    MissingEpoch,
     MissingPackage,
+    NoCheckpoints,
     NothingToDraw,
     NotOfARun,
     UnknownVisual,
@@ -32,7 +34,7 @@ from artifact_store.markup import coloured, dim, table, title_of, whole
 from artifact_store.memoize import Analysis
 from artifact_store.pictures import Format
 from artifact_store.plans import Step, impossible, step_of
-from artifact_store.registry import ENTRY_POINTS, view_named
+from artifact_store.registry import ENTRY_POINTS, view_at, view_named
 from artifact_store.rendering import format_of, rendered, settled
 from artifact_store.runs import Run
 from artifact_store.stamps import Stamp, stamp_of, stamped
@@ -76,18 +78,26 @@ class View:
         """Whether it is told the present epoch, to mark or show it."""
         return EPOCH in inspect.signature(self.draw).parameters
 
+    def called(self, name: str) -> View:
+        """The same under this name."""
+        return self if name == self.name else replace(self, name=name)
+
     def of(self, run: Run, epoch: int | None, given: Mapping[str, Any]) -> Scene:
         """This view of a run at an epoch; by default, at its last one."""
         if epoch is None:
             epoch = run.epochs[-1]
         elif epoch not in run:
             run[epoch]  # It knows how to say what is amiss.
-        return Scene(self, run, epoch, self.checked(given))
+        return Scene(self, run, int(epoch), self.checked(given))
 
     def of_checkpoint(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> Scene:
         """This view at the epoch of a checkpoint of a run."""
         run, epoch = Run(home_of(checkpoint.path).parent), checkpoint.epoch
-        if epoch is None or epoch not in run or run[epoch].path != checkpoint.path:
+        try:
+            found = None if epoch is None else run[epoch].path
+        except (NoCheckpoints, MissingEpoch):
+            found = None
+        if found != checkpoint.path:
             raise NotOfARun(checkpoint.path)
         return self.of(run, epoch, given)
 
@@ -99,16 +109,10 @@ class View:
         UnknownVisual, BadVisual
             It has no parameter of this name, or the value is none of its kind.
         """
-        for name in given:
-            if name not in self.visuals:
-                raise UnknownVisual(self.name, name, tuple(self.visuals))
-        return {
-            name: (
-                self._value(visual, given[name], visual.kind.check)
-                if name in given
-                else visual.default
-            )
-            for name, visual in self.visuals.items()
+        self._know(given)
+        return self.defaults | {
+            name: self._value(self.visuals[name], value, self.visuals[name].kind.check)
+            for name, value in given.items()
         }
 
     def parsed(self, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -150,14 +154,39 @@ def view(**needs: Analysis[..., Any]) -> Callable[[Draw], View]:
     keyword-only parameters are visual: they have a default and a kind (`artifact_store.visuals`), and change
     how it looks and nothing else. One that is called `epoch` is told the present epoch. The first line of its
     docstring is the title.
+
+    Raises
+    ------
+    TypeError
+        The function takes other artifacts than these, or a visual parameter that is not declared as one.
     """
 
     def declare(draw: Draw) -> View:
+        _check_arguments(draw, frozenset(needs))
         title = (inspect.getdoc(draw) or draw.__name__).partition("\n")[0].rstrip(".")
         reserved = frozenset({EPOCH, *needs})
         return View(draw.__name__, title, needs, draw, visuals_of(draw, reserved))
 
     return declare
+
+
+def _check_arguments(draw: Draw, needs: frozenset[str]) -> None:
+    """A figure takes each artifact by the name of its need, and all else as a keyword."""
+    taken = inspect.signature(draw).parameters
+    loose = [
+        name
+        for name, one in taken.items()
+        if one.kind is not one.KEYWORD_ONLY and name not in needs
+    ]
+    if loose:
+        raise TypeError(
+            f"{draw.__name__} takes {', '.join(loose)}, of which @view names no analysis: name them there, or let "
+            "visual parameters stand behind a *"
+        )
+    if absent := needs - set(taken):
+        raise TypeError(
+            f"{draw.__name__} does not take {', '.join(sorted(absent))}, which @view says it needs"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +322,8 @@ def offered_views() -> dict[str, View]:
     found: dict[str, View] = {}
     for point in points(ENTRY_POINTS):
         try:
-            found[point.name] = loaded(point)
+            # Of two of the same name, `Run.view` also has the first.
+            found.setdefault(point.name, cast(View, view_at(point)))
         except MissingPackage as error:
             log.warning("left out: %s", error)
     return found

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 
 class Kind(Protocol):
     """What values a visual parameter has."""
@@ -75,14 +77,14 @@ class Between:
 
     def check(self, value: Any) -> float:
         number = int(value) if isinstance(self.step, int) else float(value)
-        if isinstance(value, bool) or number != value:
+        if _is_truth(value) or number != value:
             raise TypeError(value)
-        if not self.low <= number <= self.high:
+        if not (self.low <= number <= self.high and math.isfinite(number)):
             raise ValueError(value)
         return number
 
     def show(self, value: float) -> str:
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return _shown(value)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ class Numbers:
         numbers = tuple(int(one) for one in value)
         if any(a != b or b < 0 for a, b in zip(value, numbers, strict=True)):
             raise ValueError(value)
+        # A mask would be taken for the neurons 0 and 1.
+        if any(map(_is_truth, value)):
+            raise TypeError(value)
         return numbers
 
     def show(self, value: tuple[int, ...]) -> str:
@@ -121,12 +126,16 @@ class Span:
         if value is None or len(value) == 0:
             return None
         low, high = map(float, value)
+        if low != value[0] or high != value[1]:
+            raise TypeError(
+                value
+            )  # As text is, of which each character may be a number.
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(value)
         return low, high
 
     def show(self, value: tuple[float, float] | None) -> str:
-        return "" if value is None else ",".join(f"{end:g}" for end in value)
+        return "" if value is None else ",".join(map(_shown, value))
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ def visuals_of(
     Raises
     ------
     TypeError
-        One has no default, or its annotation says of no kind what values there are.
+        One has no default or one that it could not be given, or its annotation says of no kind what values there are.
     """
     hints = typing.get_type_hints(draw, include_extras=True)
     found = {}
@@ -159,12 +168,28 @@ def visuals_of(
                 f"{one.name} is no visual parameter: give it a default and annotate it as Literal['a', 'b'], or as "
                 "Annotated[..., Between(0, 1)], Numbers() or Span()"
             )
-        found[one.name] = Visual(one.name, kind, kind.check(one.default))
+        try:
+            found[one.name] = Visual(one.name, kind, kind.check(one.default))
+        except (ValueError, TypeError, OverflowError):
+            raise TypeError(
+                f"{one.name} is {one.default!r} by default, and {kind.words} else: give it a default of its kind"
+            ) from None
     return found
 
 
 def _kind_of(hint: Any) -> Kind | None:
+    values = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
-        return Choice(typing.get_args(hint))
+        return Choice(values) if all(isinstance(one, str) for one in values) else None
     kinds = (one for one in getattr(hint, "__metadata__", ()) if hasattr(one, "parse"))
     return next(kinds, None)
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether it is true or false, which Python also takes for 1 and 0."""
+    return isinstance(value, bool | np.bool_)
+
+
+def _shown(number: float) -> str:
+    """All digits that tell it from other numbers, and no more."""
+    return repr(number).removesuffix(".0")

@@ -114,10 +114,13 @@ def _grid(rows: int, columns: int) -> _Grid:
     grid = _Grid([], {}, [])
     for number in range(rows * columns):
         row, column = divmod(number, columns)
-        left, bottom = column * (width + gap[0]), 1 - height - row * (height + gap[1])
+        # Sums of rounded parts may end a little outside, where Plotly refuses them.
+        left = column * (width + gap[0])
+        bottom = max(1 - height - row * (height + gap[1]), 0.0)
+        right, top = min(left + width, 1.0), min(bottom + height, 1.0)
         place = number + 1 if number else ""
-        x: Spec = common | {"domain": [left, left + width], "anchor": f"y{place}"}
-        y: Spec = common | {"domain": [bottom, bottom + height], "anchor": f"x{place}"}
+        x: Spec = common | {"domain": [left, right], "anchor": f"y{place}"}
+        y: Spec = common | {"domain": [bottom, top], "anchor": f"x{place}"}
         if number:
             x["matches"], y["matches"] = "x", "y"
         else:

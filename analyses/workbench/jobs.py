@@ -15,14 +15,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 State = Literal["running", "finished", "failed", "stopped"]
 
-# Of an error that names many artifacts, a page shows the beginning.
+# Of an error with its traceback, a page shows the end, which says what happened.
 SHOWN = 2000
 
 
@@ -56,18 +56,20 @@ class Job:
     process: subprocess.Popen[bytes]
     output: Path
     complaints: Path
+    asked: threading.Event = field(default_factory=threading.Event)
 
     def progress(self) -> Progress:
         """How far it is now."""
         status = self.process.poll()
-        told = _last_object(self.output)
+        lines = _objects(self.output)
+        nothing: Mapping[str, Any] = {}
+        told = next((one for one in reversed(lines) if "total" in one), nothing)
         state: State = "running"
-        if status is not None:
-            state = (
-                "finished"
-                if status == 0
-                else "stopped" if status in (-signal.SIGINT, 130) else "failed"
-            )
+        if status == 0:
+            state = "finished"
+        elif status is not None:
+            by_hand = self.asked.is_set() or status in (-signal.SIGINT, 130)
+            state = "stopped" if by_hand else "failed"
         return Progress(
             self.number,
             self.run,
@@ -77,17 +79,25 @@ class Job:
             done=int(told.get("done", 0)),
             total=int(told.get("total", 0)),
             seconds_left=told.get("seconds_left"),
-            error=self._error() if state == "failed" else "",
+            error=self._error(lines) if state == "failed" else "",
         )
 
     def stop(self) -> None:
-        """Ask it to end, as Ctrl-C does; what was finished is kept."""
+        """Ask it to end, as Ctrl-C does, and insist when it was asked before; what was finished is kept."""
+        if self.process.poll() is not None:
+            return  # Its number may be that of another by now.
+        # Where the server was started in the background of a script, Ctrl-C means nothing to it nor to its jobs.
+        urgent = self.asked.is_set()
+        self.asked.set()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGTERM if urgent else signal.SIGINT)
 
-    def _error(self) -> str:
+    def _error(self, lines: Sequence[Mapping[str, Any]]) -> str:
+        # What an analysis fails with is told with its artifact; what ends the whole process, as programs do.
+        failed = [str(one["error"]) for one in lines if one.get("error")]
         text = self.complaints.read_text("utf-8", errors="replace").strip()
-        return text[-SHOWN:] or f"it ended with status {self.process.returncode}"
+        said = "\n".join(dict.fromkeys(failed)) or text
+        return said[-SHOWN:] or f"it ended with status {self.process.returncode}"
 
 
 @dataclass(frozen=True)
@@ -156,14 +166,13 @@ class Jobs:
         return Job(number, run.name, analyses, epoch, process, output, complaints)
 
 
-def _last_object(path: Path) -> dict[str, Any]:
-    """The last whole line that a process has written, which is a JSON object."""
+def _objects(path: Path) -> list[dict[str, Any]]:
+    """The last of the whole lines that a process has written, as far as they are JSON objects."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 65_536))
         lines = file.read().split(b"\n")[:-1]
-    for line in reversed(lines):
+    found = []
+    for line in lines:
         with contextlib.suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict) and "total" in found:
-                return found
-    return {}
+            found.append(json.loads(line))
+    return [one for one in found if isinstance(one, dict)]

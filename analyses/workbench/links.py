@@ -27,7 +27,8 @@ class Link:
 
 def link_of(query: str, runs: Sequence[str], views: Mapping[str, View]) -> Link:
     """What the query of an address stands for."""
-    given = dict(parse_qsl(query.removeprefix("?")))
+    # What was emptied is empty, and not as if it had not been touched.
+    given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
     epoch, view = given.get("epoch", ""), given.get("view")
     return Link(
         run=_one_of(given.get("run"), runs),

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 
 from analyses.workbench.shelf import Shelf
 from artifact_store import ArtifactStoreError, Run
-from artifact_store.errors import NothingToDraw
+from artifact_store.errors import NoSuchView, NothingToDraw
 from artifact_store.views import Scene, View
 
 
@@ -41,7 +41,9 @@ def wanted_of(asked: Any) -> Wanted:
             "epoch": int(epoch),
             "view": str(view),
             "visuals": dict(visuals),
-        } if all(isinstance(one, str) for pair in visuals.items() for one in pair):
+        } if not isinstance(epoch, bool) and all(
+            isinstance(one, str) for pair in visuals.items() for one in pair
+        ):
             return Wanted(run, epoch, view, visuals)
         case _:
             raise ValueError("not a picture")
@@ -49,7 +51,9 @@ def wanted_of(asked: Any) -> Wanted:
 
 def scene_of(wanted: Wanted, shelf: Shelf, views: Mapping[str, View]) -> Scene:
     """What is wanted, at the nearest epoch that the run has."""
-    view, run = views[wanted.view], shelf.run(wanted.run)
+    view, run = views.get(wanted.view), shelf.run(wanted.run)
+    if view is None:
+        raise NoSuchView(wanted.view, tuple(views))
     visuals = view.parsed(wanted.visuals)
     return view.of(run, nearest(run.epochs, wanted.epoch), visuals)
 
@@ -88,7 +92,7 @@ def epochs_of(runs: Sequence[Run]) -> list[int]:
 def _plain(figure: go.Figure) -> str:
     """The JSON of a figure without its template: the page has one for light and one for dark."""
     plain = figure.to_dict()
-    del plain["layout"]["template"]
+    plain["layout"].pop("template", None)
     # In it are plain values and packed arrays only, which Plotly's own encoder takes 10 times as long to go through.
     return msgspec.json.encode(plain, enc_hook=lambda rest: rest.tolist()).decode()
 

@@ -7,12 +7,17 @@ browser ──► page ◄── slider ──► pictures: stored artifacts, dr
 from __future__ import annotations
 
 import base64
+import html
 import io
+import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import dash
 import flask
 from dash import ClientsideFunction, Dash, Input, Output
 from dash.dependencies import ALL
@@ -25,15 +30,20 @@ from analyses.figures.style import dark_template, light_template
 from analyses.workbench.jobs import Jobs
 from analyses.workbench.links import link_of
 from analyses.workbench.page import frame, page
-from analyses.workbench.pictures import Wanted, epochs_of, picture, scene_of, wanted_of
+from analyses.workbench.pictures import (
+    Wanted,
+    epochs_of,
+    nearest,
+    picture,
+    scene_of,
+    wanted_of,
+)
 from analyses.workbench.shelf import NoRuns, Shelf
 from artifact_store import ArtifactStoreError
 from artifact_store.pictures import Format
 from artifact_store.views import View, offered_views
 
 T = TypeVar("T")
-
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # A figure as a browser draws it, with room for the largest.
 MAX_REQUEST = 64 << 20
@@ -60,7 +70,7 @@ def create_app(folder: Path) -> Dash:
         raise NoRuns(shelf.folder)
     app = Dash(
         "analyses.workbench",
-        title=f"{shelf.folder.name} · analyses",
+        title=html.escape(f"{shelf.folder.name} · analyses"),
         update_title="",
         index_string=INDEX,
         # What the page holds comes with its address.
@@ -75,7 +85,7 @@ def create_app(folder: Path) -> Dash:
 
 def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
     """A server that listens, and answers once its `serve_forever` is called."""
-    if host in LOCAL:
+    if _is_here(host):
         # Else a page from elsewhere, whose name leads here, could ask for what only this machine may.
         app.server.before_request(_refuse_strangers)
     return make_server(host, port, app.server, threaded=True, request_handler=_Quiet)
@@ -89,13 +99,26 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _refuse_strangers() -> None:
-    host = flask.request.host.rpartition(":")[0] or flask.request.host
     origin = flask.request.headers.get("Origin")
-    if host.strip("[]") not in LOCAL or origin not in (
-        None,
-        f"http://{flask.request.host}",
-    ):
+    own = (None, f"http://{flask.request.host}")
+    if not _is_here(_host_in(flask.request.host)) or origin not in own:
         raise Forbidden("This page answers to its own machine only.")
+
+
+def _host_in(place: str) -> str:
+    """The name or number in `localhost:8050` or `[::1]:8050`."""
+    try:
+        return urlsplit(f"//{place}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_here(host: str) -> bool:
+    """Whether a name or number always means the machine that says it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
@@ -104,6 +127,8 @@ def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
         if query is None:
             raise PreventUpdate  # The address is not known yet.
         names = shelf.names
+        if not names:
+            return [dash.html.P(str(NoRuns(shelf.folder)), role="alert")]
         return page(link_of(query, names, views), names, views)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
@@ -126,7 +151,13 @@ def _add_routes(
 
     @server.errorhandler(ArtifactStoreError)
     def _(error: ArtifactStoreError) -> tuple[flask.Response, int]:
-        return json_of({"error": str(error)}), 404
+        status = 404 if isinstance(error, LookupError) else 400
+        return json_of({"error": str(error)}), status
+
+    @server.errorhandler(HTTPException)
+    def _(error: HTTPException) -> tuple[flask.Response, int]:
+        # The page shows the sentence; of a document, it could only show the number.
+        return json_of({"error": error.description or error.name}), error.code or 500
 
     @server.get("/plotly.js")
     def plotly() -> flask.Response:
@@ -173,10 +204,14 @@ def _add_routes(
         }
         if not set(analyses) <= known:
             raise BadRequest("no view draws this analysis")
-        return json_of(jobs.start(shelf.run(run).path, analyses, epoch).as_dict())
+        along = shelf.run(run)
+        # Of two runs side by side, one may not have the epoch of the slider: as in pictures, the nearest is meant.
+        at = None if epoch is None else nearest(along.epochs, epoch)
+        return json_of(jobs.start(along.path, analyses, at).as_dict())
 
     @server.post("/jobs/<int:number>/stop")
     def stop(number: int) -> flask.Response:
+        _asked(dict)
         jobs.stop(number)
         return json_of([one.as_dict() for one in jobs.progress()])
 
@@ -184,10 +219,20 @@ def _add_routes(
     def export() -> flask.Response:
         wanted, kind, drawn = _asked(_export_of)
         scene = scene_of(wanted, shelf, views)
-        name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}.{kind}"
-        content = scene.exported(kind) if drawn is None else scene.stamped(drawn, kind)
+        name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}"
+        try:
+            content = (
+                scene.exported(kind) if drawn is None else scene.stamped(drawn, kind)
+            )
+        except ArtifactStoreError:
+            raise
+        except ValueError as error:  # As of a neuron that there is not.
+            raise BadRequest(str(error)) from error
         return flask.send_file(
-            io.BytesIO(content), TYPES[kind], as_attachment=True, download_name=name
+            io.BytesIO(content),
+            TYPES[kind],
+            as_attachment=True,
+            download_name=_file_named(name, kind),
         )
 
 
@@ -198,13 +243,19 @@ TYPES: Mapping[str, str] = {
 }
 
 
+def _file_named(name: str, kind: str) -> str:
+    """A name that any system takes for a file."""
+    plain = re.sub(r"[^\w.+-]+", "_", name)
+    return f"{plain}.{kind}"
+
+
 def _asked(read: Callable[[Any], T]) -> T:
     """What a request asks for, in JSON: no form on another page can send that."""
     try:
         return read(flask.request.get_json())
     except HTTPException:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadRequest(f"not a request of this page ({error})") from error
 
 
@@ -214,7 +265,11 @@ def _job_of(content: Any) -> tuple[str, tuple[str, ...], int | None]:
             "run": str(run),
             "analyses": [*analyses],
             "epoch": int() | None as epoch,
-        } if analyses and all(isinstance(one, str) for one in analyses):
+        } if (
+            analyses
+            and not isinstance(epoch, bool)
+            and all(isinstance(one, str) for one in analyses)
+        ):
             return run, tuple(analyses), epoch
         case _:
             raise ValueError("not a job")

@@ -14,8 +14,11 @@ from analyses.figures.activations import activation_heatmaps
 from analyses.figures.checks import UnknownNeuron, WrongShape
 from analyses.figures.clusters import (
     cluster_order,
+    counts_from,
+    most_preferred,
     neuron_clusters,
     specialised_neurons,
+    turn_order,
 )
 from analyses.figures.frequencies import (
     dominant_frequencies,
@@ -25,7 +28,7 @@ from analyses.figures.frequencies import (
 from analyses.figures.losses import loss_curves
 from analyses.figures.performance import accuracy_over_training
 from analyses.figures.progress import progress_measures
-from analyses.figures.style import FAINT
+from analyses.figures.style import CATEGORIES, FAINT, drawn, without
 from analyses.figures.trajectory import embedding_trajectory
 
 EPOCHS = np.array([0, 10, 500])
@@ -145,6 +148,16 @@ def test_pictures_share_one_colour_scale_and_square_cells() -> None:
     assert figure.layout.yaxis.scaleanchor == "x"
 
 
+@pytest.mark.parametrize("columns", range(1, 9))
+def test_any_number_of_pictures_has_its_place_on_the_paper(columns: int) -> None:
+    activations = np.ones((32, 2, 2))
+
+    for shown in range(1, 33):
+        figure = activation_heatmaps(activations, range(shown), columns=columns)
+        axes = [*figure.select_xaxes(), *figure.select_yaxes()]
+        assert all(0 <= one.domain[0] < one.domain[1] <= 1 for one in axes)
+
+
 @pytest.mark.parametrize("neuron", [3, -1])
 def test_a_neuron_out_of_range_is_refused(neuron: int) -> None:
     with pytest.raises(
@@ -165,6 +178,62 @@ def test_drawing_no_neuron_is_refused() -> None:
 
 def test_neurons_are_ordered_by_frequency_then_purity_and_silent_ones_go_last() -> None:
     assert cluster_order(NORM).tolist() == [1, 3, 0, 2]
+
+
+def test_neurons_take_turns_among_the_frequencies_the_strongest_first() -> None:
+    norm = np.zeros((3, 6))
+    norm[0, [0, 1, 2]] = 0.8, 0.9, 0.95
+    norm[2, [3, 4]] = 0.99, 0.85
+    norm[1, 5] = 0.6
+
+    assert turn_order(norm).tolist() == [2, 3, 5, 1, 4, 0]
+
+
+def test_neurons_without_a_frequency_of_their_own_wait_for_all_others() -> None:
+    norm = np.array([[0.4, 0.5, 0.0, np.nan], [0.3, 0.0, 0.51, np.nan]])
+
+    order = turn_order(norm).tolist()
+
+    assert order[:2] == [2, 1] and set(order[2:]) == {0, 3}
+
+
+@pytest.mark.parametrize("frequencies, neurons", [(1, 1), (3, 40), (56, 512)])
+def test_every_neuron_has_one_turn(frequencies: int, neurons: int) -> None:
+    norm = np.random.default_rng(0).dirichlet(np.ones(frequencies) / 8, neurons).T
+
+    assert sorted(turn_order(norm)) == list(range(neurons))
+    assert sorted(turn_order(np.zeros_like(norm))) == list(range(neurons))
+
+
+def test_a_neuron_is_counted_from_the_threshold_on_and_a_dead_one_never() -> None:
+    dominant = np.array([[1, 3, 3, 0], [2, 3, 3, 3]])
+    share = np.array([[0.5, 0.9, 0.8, np.nan], [0.7, 0.9, 0.9, 0.9]])
+
+    assert counts_from(dominant, share, 3, 0.8).tolist() == [[0, 0, 2], [0, 0, 3]]
+    assert counts_from(dominant, share, 3, 0.0).tolist() == [[1, 0, 2], [0, 1, 3]]
+    assert not counts_from(dominant, share, 3, 1.0).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_counts_of_many_epochs_are_those_of_each(dtype: Any) -> None:
+    random = np.random.default_rng(0)
+    dominant = random.integers(0, 57, (40, 512)).astype(dtype)
+    share = random.random((40, 512))
+
+    counts = counts_from(dominant, share, 56, 0.5)
+
+    each = [np.bincount(d[s >= 0.5], minlength=57)[1:] for d, s in zip(dominant, share)]
+    np.testing.assert_array_equal(counts, each)
+
+
+def test_the_frequencies_that_most_neurons_prefer_come_first() -> None:
+    assert most_preferred(np.array([5, 0, 2, 5, 0, 0, 9, 9, 9])) == [9, 5, 2]
+    assert most_preferred(np.zeros(4, int)) == []
+    assert len(most_preferred(np.arange(1, 57))) == len(CATEGORIES)
+
+
+def test_what_most_neurons_prefer_is_made_of_plain_numbers() -> None:
+    assert {type(one) for one in most_preferred(np.array([1, 2]))} == {int}
 
 
 def test_clusters_show_neurons_in_order_under_their_own_numbers() -> None:
@@ -209,6 +278,45 @@ def test_specialised_neurons_are_counted_at_real_epochs() -> None:
     assert list(trace(figure, "frequency 3").x) == [0, 10, 500]
     assert list(trace(figure, "frequency 3").y) == [1, 1, 4]
     assert shape(figure, "epoch").x0 == 500
+
+
+def test_specialised_neurons_of_one_epoch_are_bars_on_each_other() -> None:
+    figure = specialised_neurons([[2, 0, 1]], [500], FREQUENCY, threshold=0.9)
+
+    assert {one.type for one in figure.data} == {"bar"}
+    assert figure.layout.barmode == "stack"
+    assert list(trace(figure, "frequency 1").y) == [2]
+
+
+def test_named_frequencies_keep_their_colours_where_they_have_no_neuron() -> None:
+    some = specialised_neurons([[1, 0, 1], [1, 0, 1]], [0, 1], FREQUENCY, threshold=0.9, named=[3, 2])  # fmt: skip
+    none = specialised_neurons(np.zeros((2, 3)), [0, 1], FREQUENCY, threshold=0.9, named=[3, 2])  # fmt: skip
+
+    colours = [[(one.name, one.line.color) for one in each.data] for each in (some, none)]  # fmt: skip
+    assert colours[0] == colours[1]
+    assert colours[0][0] == ("frequency 2", CATEGORIES[0])
+
+
+def test_clusters_say_how_they_are_sorted_and_how_many_are_specialised() -> None:
+    figure = neuron_clusters(NORM, FREQUENCY, threshold=0.9, sorted_by="by number")
+
+    assert figure.layout.xaxis2.title.text == "neurons, by number"
+    assert "2 of 4 have at least 90 %" in figure.layout.title.text
+
+
+def test_a_figure_without_anything_says_why() -> None:
+    figure = without("Loss over training", "There is none.")
+
+    assert figure.layout.title.text == "Loss over training" and not figure.data
+    assert figure.layout.annotations[0].text == "There is none."
+    assert not figure.layout.xaxis.visible and not figure.layout.yaxis.visible
+
+
+def test_what_is_drawn_keeps_the_common_look_and_its_own_layout() -> None:
+    figure = drawn([{"type": "bar", "y": [1]}], "One", barmode="stack")
+
+    assert (figure.layout.title.text, figure.layout.barmode) == ("One", "stack")
+    assert figure.layout.template.layout.paper_bgcolor == "rgba(0, 0, 0, 0)"
 
 
 def test_no_neuron_is_lost_when_few_frequencies_are_named() -> None:
