@@ -174,10 +174,10 @@ def test_visual_parameters_reach_the_figure(run: Run) -> None:
     assert figure.figure().layout.yaxis.range == (0, 9)
 
 
-def test_what_is_typed_is_read_and_what_is_not_its_own_left_out() -> None:
-    typed = {"width": "0.3", "shown": "1,0", "epoch": "7", "colour": "blue"}
-
-    assert bars.parsed(typed) == {"width": 0.3, "shown": (1, 0)}
+def test_what_is_typed_is_read_and_what_is_not_its_own_refused() -> None:
+    assert bars.parsed({"width": "0.3", "shown": "1,0"}) == {"width": 0.3, "shown": (1, 0)}  # fmt: skip
+    with pytest.raises(UnknownVisual, match="'colour'.*It has: colours, width"):
+        bars.parsed({"colour": "blue"})
     with pytest.raises(BadVisual, match="width is 'wide'"):
         bars.parsed({"width": "wide"})
 
