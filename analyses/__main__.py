@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from analyses.gather import report_of
 from analyses.train import Training, train
 from artifact_store import ArtifactStoreError, Run
 from artifact_store.cli import main as artifact_store_main
-from artifact_store.views import Scene
+from artifact_store.views import offered_views, view_offered
 
 if TYPE_CHECKING:
     # Generic for the type checker alone.
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     add_train(verbs)
     add_report(verbs)
+    add_views(verbs)
     add_render(verbs)
     add_serve(verbs)
     add_demo(verbs)
@@ -140,6 +142,7 @@ def add_render(verbs: Verbs) -> None:
         "--set",
         action="append",
         default=[],
+        type=_assignment,
         metavar="NAME=VALUE",
         help="a visual parameter, as in --set threshold=0.9 or --set neurons=3,17",
     )
@@ -147,17 +150,46 @@ def add_render(verbs: Verbs) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="default: RUN_VIEW.svg, in this directory",
+        help="default: RUN_epoch_N_VIEW.svg, in this directory",
     )
     parser.set_defaults(verb=run_render)
 
 
 def run_render(arguments: argparse.Namespace) -> int:
     """`render`: carry it out, and say where the picture is."""
-    run = Run(arguments.run)
-    seen = run.view(arguments.view, epoch=arguments.epoch)
-    assert isinstance(seen, Scene)
-    print(seen.export(arguments.out or Path(f"{run.name}_{arguments.view}.svg")))
+    run, view = Run(arguments.run), view_offered(arguments.view)
+    scene = view.of(run, arguments.epoch, view.parsed(dict(arguments.set)))
+    name = f"{run.name}_epoch_{scene.epoch:05d}_{view.name}.svg"
+    print(scene.export(arguments.out or Path(name)))
+    return 0
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def add_views(verbs: Verbs) -> None:
+    """`views`: how to ask for it."""
+    parser = verbs.add_parser(
+        "views",
+        help="list the views there are, what they draw and how they may look",
+        description="List every view: its name and title, the analyses that it draws, and its visual parameters.",
+    )
+    parser.set_defaults(verb=run_views)
+
+
+def run_views(arguments: argparse.Namespace) -> int:
+    """`views`: carry it out."""
+    for view in offered_views().values():
+        print(f"{view.name}: {view.title}")
+        print(f"  draws {', '.join(one.__name__ for one in view.needs.values())}")
+        for name, text in view.shown(view.defaults).items():
+            print(
+                f"  --set {name}={shlex.quote(text)}  # {view.visuals[name].kind.words}"
+            )
     return 0
 
 

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyses.clusters import neuron_freq_norm
-from analyses.embedding import fourier_coefficients
+from analyses.clusters import neuron_freq_norm, neuron_frequencies_over_training
+from analyses.embedding import fourier_coefficients, frequency_power_over_training
+from analyses.figures.clusters import turn_order
+from analyses.figures.frequencies import wave_shares
 from analyses.neurons import neuron_activations
-from analyses.report import SPECIALISED_FROM, ReportData, render_report
+from analyses.records import training_losses
+from analyses.report import SPECIALISED_FROM, ReportData, dominant_from, render_report
 from artifact_store import Analysis, AnalysisPipeline, Artifact, Run
 from artifact_store.stamps import stamp_of, stamped
 
@@ -23,6 +26,9 @@ SHOWN: tuple[Analysis[..., Any], ...] = (
     fourier_coefficients,
     neuron_activations,
     neuron_freq_norm,
+    frequency_power_over_training,
+    neuron_frequencies_over_training,
+    training_losses,
 )
 """The analyses that a report shows."""
 
@@ -48,7 +54,10 @@ def artifacts_of(run: Run) -> dict[str, list[Artifact]]:
     """What the report of `run` shows, by analysis, each along the epochs."""
     pipeline = AnalysisPipeline(run)
     return {
-        analysis.__name__: [pipeline.load(analysis, epoch) for epoch in run.epochs]
+        analysis.__name__: [
+            pipeline.load(analysis, epoch)
+            for epoch in ((None,) if analysis.takes_run else run.epochs)
+        ]
         for analysis in SHOWN
     }
 
@@ -62,51 +71,53 @@ def gather(run: Run) -> ReportData:
         Some checkpoint has not been analysed.
     """
     norm = run.series(neuron_freq_norm, "norm").to_numpy()  # (epoch, frequency, neuron)
-    neurons = telling_neurons(norm[-1], SAMPLES)
+    neurons = turn_order(norm[-1])[:SAMPLES].tolist()
     grids = run.series(
         neuron_activations
     )  # (epoch, neuron, a, b), of which these rows are read
+    activations = grids[:, neurons].to_numpy()
+    coefficients = run.series(fourier_coefficients).to_numpy()
+    spectrum = np.add(*wave_shares(coefficients))  # (epoch, frequency)
     return ReportData(
         run=run.name,
         config=run.config,
         epochs=np.asarray(run.epochs),
         train_losses=_losses(run, "train_losses"),
         test_losses=_losses(run, "test_losses"),
-        coefficients=run.series(fourier_coefficients).to_numpy(),
+        coefficients=coefficients,
         norm=norm,
         neurons=neurons,
-        activations=grids[:, neurons].to_numpy(),
+        activations=activations,
         provenance={
             name: [one.key.digest.hex for one in along]
             for name, along in artifacts_of(run).items()
         },
+        figures=_figures(run, spectrum, neurons, activations),
     )
 
 
-def telling_neurons(norm: NDArray[np.floating[Any]], count: int) -> list[int]:
-    """Neurons worth looking at: the purest of each frequency in turn, the largest cluster first.
-
-    Parameters
-    ----------
-    norm
-        (frequency, neuron), the share of each neuron's power on a frequency.
-    """
-    best, purity = norm.argmax(axis=0), norm.max(axis=0)
-    pure = purity >= SPECIALISED_FROM
-    # Before anything has specialised, the purer half of what there is.
-    telling = pure if pure.any() else purity >= np.median(purity)
-    clusters = [np.flatnonzero((best == k) & telling) for k in np.unique(best)]
-    clusters = [
-        cluster[np.argsort(-purity[cluster], kind="stable")] for cluster in clusters
-    ]
-    clusters.sort(key=lambda cluster: -float(purity[cluster].sum()))
-    turns = [
-        int(cluster[turn])
-        for turn in range(max(map(len, clusters)))
-        for cluster in clusters
-        if turn < len(cluster)
-    ]
-    return turns[:count]
+def _figures(
+    run: Run, spectrum: NDArray[Any], neurons: list[int], activations: NDArray[Any]
+) -> dict[str, Any]:
+    """The views of the last epoch, with scales that suit all epochs, by their names in the report."""
+    bright = np.nan_to_num(activations)
+    # A single bright pair at one epoch must not darken all others.
+    scale = float(bright.min(initial=0)), float(np.quantile(bright, 0.995)) or 1.0
+    threshold = dominant_from(spectrum.shape[1])
+    views = {
+        "frequencies": run.view(
+            "dominant_frequencies", threshold=threshold, top=float(spectrum.max())
+        ),
+        "spectrum": run.view("frequency_heatmap"),
+        "activations": run.view(
+            "activation_heatmap", neurons=neurons, columns=len(neurons), scale=scale
+        ),
+        "clusters": run.view("neuron_clusters", threshold=SPECIALISED_FROM),
+        "specialised": run.view("specialised_neurons", threshold=SPECIALISED_FROM),
+    }
+    if "train_losses" in run.metadata:
+        views["losses"] = run.view("losses")
+    return {name: seen.figure() for name, seen in views.items()}
 
 
 def _losses(run: Run, name: str) -> NDArray[np.float64] | None:

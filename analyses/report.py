@@ -1,7 +1,7 @@
 """One self-contained page about a run: every view of it, and one slider over its epochs.
 
-    arrays ──► ReportData ──► figures (drawn once, by analyses.figures) ─┐
-                        └───► packed arrays (what the slider swaps in) ──┴─► report.html
+    views at the last epoch ──► ReportData ──► figures ──────────────────────────────┐
+    arrays of all epochs ─────►          └───► packed arrays, which the slider swaps in ┴─► report.html
 
 The page holds everything it needs, Plotly included, and forbids itself the network. Its script
 (`report_page/script.js`) defines no figure: it only puts another epoch's numbers into those drawn here.
@@ -24,20 +24,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from analyses.figures.activations import activation_heatmaps
 from analyses.figures.checks import array_with_axes, coordinate
-from analyses.figures.clusters import (
-    cluster_order,
-    neuron_clusters,
-    specialised_neurons,
-)
-from analyses.figures.frequencies import (
-    dominant_frequencies,
-    frequency_heatmap,
-    wave_shares,
-)
-from analyses.figures.losses import loss_curves
-from analyses.figures.style import CATEGORIES, dark_template, light_template
+from analyses.figures.clusters import cluster_order
+from analyses.figures.frequencies import wave_shares
+from analyses.figures.style import dark_template, light_template
 
 MAX_BYTES = 15_000_000
 """No report is larger: where pictures of every checkpoint would not fit, some checkpoints go without."""
@@ -72,6 +62,9 @@ class ReportData:
         `(epoch, sample neuron, a, b)`.
     provenance
         The keys, or digests, of the artifacts each analysis contributed.
+    figures
+        Every view at the last epoch, with scales that suit all epochs, by the name it has in the script:
+        `frequencies`, `spectrum`, `activations`, `clusters`, `specialised` and, if they are known, `losses`.
     accuracy
         `(epoch,)`: share of all pairs answered rightly, if known.
     """
@@ -86,6 +79,7 @@ class ReportData:
     neurons: Sequence[int]
     activations: NDArray[Any]
     provenance: Mapping[str, Sequence[str]]
+    figures: Mapping[str, go.Figure]
     accuracy: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
@@ -134,8 +128,7 @@ def render_report(data: ReportData, beside: int = 0) -> str:
             "dark": dark_template().to_plotly_json(),
         },
         "figures": {
-            name: _without_look(figure)
-            for name, figure in _figures(data, arrays).items()
+            name: _without_look(figure) for name, figure in data.figures.items()
         },
         "arrays": packed,
     }
@@ -218,80 +211,14 @@ def _quantised(
     return codes, low, step
 
 
-def _figures(
-    data: ReportData, arrays: Mapping[str, NDArray[Any]]
-) -> dict[str, go.Figure]:
-    """Every figure at the last epoch, with the scales all epochs share."""
-    frequency, last = data.frequency, int(data.epochs[-1])
-    power = arrays["sine"] + arrays["cosine"]  # (epoch, frequency)
-    activations = np.nan_to_num(data.activations)
-    figures = {
-        "frequencies": dominant_frequencies(
-            data.coefficients[-1],
-            frequency,
-            threshold=_dominant_from(data),
-            peak=float(power.max()),
-        ),
-        "spectrum": frequency_heatmap(power, data.epochs, frequency, epoch=last),
-        "activations": activation_heatmaps(
-            activations[-1],
-            [int(neuron) for neuron in data.neurons],
-            numbers=data.neurons,
-            columns=len(data.neurons),
-            # A single bright pair at one epoch must not darken all others.
-            value_range=(
-                float(activations.min(initial=0)),
-                float(np.quantile(activations, 0.995)) or 1.0,
-            ),
-        ),
-        "clusters": neuron_clusters(
-            data.norm[-1], frequency, threshold=SPECIALISED_FROM
-        ),
-        "specialised": specialised_neurons(
-            _specialised(arrays["dominant"], arrays["purest"], len(frequency)),
-            data.epochs,
-            frequency,
-            threshold=SPECIALISED_FROM,
-            # Colours must not change hands when the reader moves the threshold.
-            named=_largest_clusters(arrays["dominant"][-1]),
-            epoch=last,
-        ),
-    }
-    if data.train_losses is not None and data.test_losses is not None:
-        losses = data.train_losses.astype(np.float32), data.test_losses.astype(
-            np.float32
-        )
-        figures["losses"] = loss_curves(*losses, epoch=last)
-    return figures
-
-
-def _dominant_from(data: ReportData) -> float:
+def dominant_from(frequencies: int) -> float:
     """The initial threshold: twice what each frequency would have if all were alike."""
-    return min(0.5, round(2 / len(data.frequency), 2))
-
-
-def _specialised(
-    dominant: NDArray[Any], purest: NDArray[Any], frequencies: int
-) -> NDArray[np.int64]:
-    """`(epoch, frequency)`: how many neurons each frequency has at the initial threshold."""
-    counted = np.where(purest >= SPECIALISED_FROM, dominant, 0)  # (epoch, neuron)
-    return np.stack(
-        [np.bincount(each, minlength=frequencies + 1)[1:] for each in counted]
-    )
-
-
-def _largest_clusters(dominant: NDArray[Any]) -> list[int]:
-    """The frequencies most neurons prefer."""
-    frequencies, neurons = np.unique(dominant, return_counts=True)
-    return [
-        int(each)
-        for each in frequencies[np.argsort(-neurons, kind="stable")][: len(CATEGORIES)]
-    ]
+    return min(0.5, round(2 / frequencies, 2))
 
 
 def _without_look(figure: go.Figure) -> dict[str, Any]:
     """A figure without its title (the page has a heading), its template (the page chooses) and its pictures."""
-    figure.update_layout(title=None, template=None, margin_t=28)
+    figure.update_layout(title=None, template=None, margin_t=28, paper_bgcolor=None)
     # The page unpacks these from its arrays for any epoch, the first one shown included.
     figure.for_each_trace(
         lambda heatmap: heatmap.update(z=None, customdata=None),
@@ -329,7 +256,7 @@ def _page(data: ReportData, content: Mapping[str, Any], *, pictured: int) -> str
         without_losses="" if data.train_losses is not None else "hidden",
         last=checkpoints - 1,
         samples=len(data.neurons),
-        dominant_from=round(100 * _dominant_from(data)),
+        dominant_from=round(100 * dominant_from(len(data.frequency))),
         specialised_from=round(100 * SPECIALISED_FROM),
         thinned=thinned if pictured < checkpoints else "",
         provenance=_provenance(data.provenance),

@@ -73,7 +73,7 @@ def accuracy(performance: Artifact, *, epoch: int | None = None) -> go.Figure:
 
 @view(coefficients=fourier_coefficients)
 def dominant_frequencies(
-    coefficients: Artifact, *, threshold: Share = 0.1
+    coefficients: Artifact, *, threshold: Share = 0.1, top: Share = 0.0
 ) -> go.Figure:
     """Dominant frequencies of the embedding.
 
@@ -81,12 +81,16 @@ def dominant_frequencies(
     ----------
     threshold
         Share of the power from which a frequency is dominant.
+    top
+        The upper end of the axis, for epochs or runs that are to be compared; at 0, one that fits.
     """
     norms = coefficients["coefficients"][...]  # (component,)
     frequency = np.arange(1, len(norms) // 2 + 1)
     share = np.square(norms[1:]).reshape(-1, 2).sum(axis=1)
     peak = float((share / (share.sum() or 1)).max(initial=threshold))
-    return dominant_figure(norms, frequency, threshold=threshold, peak=_round_up(peak))
+    return dominant_figure(
+        norms, frequency, threshold=threshold, peak=top or _round_up(peak)
+    )
 
 
 @view(power=frequency_power_over_training)
@@ -112,6 +116,7 @@ def activation_heatmap(
     sort: Literal["in turn", "purest", "frequency", "number"] = "in turn",
     count: Annotated[int, Between(1, 24)] = 8,
     page: Annotated[int, Between(1)] = 1,
+    columns: Annotated[int, Between(1, 12)] = 4,
     colours: Colours = "Viridis",
     scale: Annotated[tuple[float, float] | None, Span()] = None,
 ) -> go.Figure:
@@ -137,7 +142,7 @@ def activation_heatmap(
         np.stack([grids[row] for row in rows]),
         neurons,
         numbers=neurons,
-        columns=4 if len(neurons) <= 12 else 6,
+        columns=columns,
         colorscale=colours,
         value_range=scale,
     )

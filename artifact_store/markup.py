@@ -45,6 +45,9 @@ _BAR: Final = (
     "display:inline-block;vertical-align:middle;width:9em;height:.6em;white-space:nowrap;overflow:hidden"
 )
 _SHARE: Final = "display:inline-block;vertical-align:top;height:100%;"
+_LINES: Final = (
+    f"{_MONO};margin:.2em 0;padding:0;white-space:pre-wrap;background:none;border:0"
+)
 _HEAD: Final = (
     "font-weight:normal;opacity:.65;border-bottom:1px solid currentColor;white-space:nowrap"
 )
@@ -139,8 +142,7 @@ def folded(summary: object, *inside: object) -> Html:
 
 def listing(lines: Iterable[object]) -> Html:
     """Lines as they are, in one width."""
-    style = "margin:.2em 0;white-space:pre-wrap;background:none;border:0;padding:0;font-size:.9em"
-    return element("pre", joined(lines, "\n"), style=style)
+    return element("pre", joined(lines, "\n"), style=_LINES)
 
 
 def _cell(kind: str, words: object, side: str, style: str = "") -> Html:

@@ -101,9 +101,16 @@ class Plan:
             for name in names
         }
 
-    def reasons(self) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
-        """Each analysis, each cause in it, and the epochs that it holds for."""
-        return reasons_of(self.steps)
+    def reasons(
+        self, state: State | None = None
+    ) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
+        """Each analysis, each cause in it, and the epochs that it holds for; of those in one state, or of all."""
+        for name, steps in self.by_analysis().items():
+            epochs: dict[str, dict[int | None, None]] = {}
+            for step in steps:
+                for cause in step.causes if state in (None, step.state) else ():
+                    epochs.setdefault(cause, {})[step.epoch] = None
+            yield from ((name, cause, tuple(at)) for cause, at in epochs.items())
 
     def as_dict(self) -> dict[str, Any]:
         """The same, for JSON."""
@@ -148,7 +155,7 @@ class Plan:
         why = [
             (coloured(state, state), name, epochs_in_words(epochs), cause)
             for state in STATES
-            for name, cause, epochs in reasons_of(s for s in self.steps if s.state == state)  # fmt: skip
+            for name, cause, epochs in self.reasons(state)
         ]
         return whole(
             title_of(self.run, dim(f"{self.counted()}{_time(self.seconds)}")),
@@ -216,20 +223,6 @@ def seconds_of(steps: Iterable[Step], stores: Collection[Store]) -> float | None
     if not all(known.values()):
         return None
     return sum(count * median(known[name]) for name, count in missing.items())
-
-
-def reasons_of(
-    steps: Iterable[Step],
-) -> Iterator[tuple[str, str, tuple[int | None, ...]]]:
-    """Each analysis, each cause in it, and the epochs that it holds for."""
-    epochs: dict[tuple[str, str], dict[int | None, None]] = {}
-    for step in steps:
-        for cause in step.causes:
-            epochs.setdefault((step.analysis, cause), {})[step.epoch] = None
-    for name in dict.fromkeys(name for name, _ in epochs):
-        for of, cause in epochs:
-            if of == name:
-                yield name, cause, tuple(epochs[name, cause])
 
 
 def count_of(steps: Sequence[Step], state: State) -> int:

@@ -296,7 +296,7 @@ def _expression(part: str) -> re.Pattern[str]:
 def _few(said: Mapping[str, Any]) -> str:
     """The first of some facts, of which there may be whole curves."""
     short = {k: v for k, v in said.items() if not isinstance(v, list | dict)}
-    shown = [f"{name} = {value}" for name, value in itertools.islice(short.items(), 8)]
+    shown = [f"{name} = {value}" for name, value in itertools.islice(short.items(), 12)]
     return ", ".join(shown) + (", …" if len(said) > len(shown) else "")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -30,10 +30,11 @@ from artifact_store.errors import (
 )
 from artifact_store.events import log
 from artifact_store.layout import home_of
+from artifact_store.markup import coloured, dim, table, title_of, whole
 from artifact_store.memoize import Analysis
 from artifact_store.pictures import Format
 from artifact_store.plans import Step, impossible, step_of
-from artifact_store.registry import ENTRY_POINTS, view_at
+from artifact_store.registry import ENTRY_POINTS, view_at, view_named
 from artifact_store.rendering import format_of, rendered, settled
 from artifact_store.runs import Run
 from artifact_store.stamps import Stamp, stamp_of, stamped
@@ -108,9 +109,7 @@ class View:
         UnknownVisual, BadVisual
             It has no parameter of this name, or the value is none of its kind.
         """
-        for name in given:
-            if name not in self.visuals:
-                raise UnknownVisual(self.name, name, tuple(self.visuals))
+        self._know(given)
         return {
             name: (
                 self._value(visual, given[name], visual.kind.check)
@@ -121,11 +120,11 @@ class View:
         }
 
     def parsed(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """The values of visual parameters that were typed; names that are none of its own are left out."""
+        """The values of visual parameters that were typed; raises as `checked`."""
+        self._know(texts)
         return {
             name: self._value(self.visuals[name], text, self.visuals[name].kind.parse)
             for name, text in texts.items()
-            if name in self.visuals
         }
 
     def shown(self, visuals: Mapping[str, Any]) -> dict[str, str]:
@@ -138,6 +137,11 @@ class View:
     def defaults(self) -> dict[str, Any]:
         """The value of each visual parameter where none is given."""
         return {name: one.default for name, one in self.visuals.items()}
+
+    def _know(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.visuals:
+                raise UnknownVisual(self.name, name, tuple(self.visuals))
 
     def _value(self, visual: Visual, given: Any, read: Callable[[Any], Any]) -> Any:
         try:
@@ -296,9 +300,26 @@ class Scene:
     def __repr__(self) -> str:
         return f"<Scene {self}>"
 
+    def _repr_mimebundle_(self, **wanted: Any) -> Any:
+        """In a notebook, the figure; or what there is to do before it can be drawn."""
+        try:
+            return self.figure()._repr_mimebundle_(**wanted)
+        except NothingToDraw:
+            return {"text/plain": repr(self), "text/html": self._states()}
+
+    def _states(self) -> str:
+        rows = [
+            (coloured(step.state, step.state), step.analysis, "; ".join(step.causes))
+            for step in self.steps
+        ]
+        return whole(
+            title_of(str(self), dim("not drawn: .compute() makes what is missing")),
+            table(["", "analysis", "why"], rows),
+        )
+
 
 def offered_views() -> dict[str, View]:
-    """Every view that an installed package offers under the entry point group `artifact_store.views`.
+    """Every view that an installed package offers under the entry point group `artifact_store.views`, by name.
 
     One that needs a package which is not installed is left out, with a warning in the log.
     """
@@ -309,4 +330,11 @@ def offered_views() -> dict[str, View]:
             found.setdefault(point.name, cast(View, view_at(point)))
         except MissingPackage as error:
             log.warning("left out: %s", error)
+    return found
+
+
+def view_offered(name: str) -> View:
+    """The one of this name. Raises `NoSuchView` if there is none."""
+    found = view_named(name)
+    assert isinstance(found, View)
     return found

@@ -944,6 +944,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "MissingTensor": (Path("a"), "w", ("v",)),
     "NoCheckpoints": (Path("a"), "pattern", ("x",)),
     "NotATorchDtype": (Path("a"), "w", "F4", (3,)),
+    "NothingToDraw": ("view of run", "/run", (("f", "stale", ("why", "why")),)),
 }
 
 

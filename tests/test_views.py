@@ -174,12 +174,12 @@ def test_visual_parameters_reach_the_figure(run: Run) -> None:
     assert figure.figure().layout.yaxis.range == (0, 9)
 
 
-def test_what_is_typed_is_read_and_what_is_not_its_own_left_out() -> None:
-    typed = {"width": "0.3", "shown": "1,0", "epoch": "7", "colour": "blue"}
-
-    assert bars.parsed(typed) == {"width": 0.3, "shown": (1, 0)}
+def test_what_is_typed_is_read_or_refused() -> None:
+    assert bars.parsed({"width": "0.3", "shown": "1,0"}) == {"width": 0.3, "shown": (1, 0)}  # fmt: skip
     with pytest.raises(BadVisual, match="width is 'wide'"):
         bars.parsed({"width": "wide"})
+    with pytest.raises(UnknownVisual, match="no visual parameter 'colour'"):
+        bars.parsed({"width": "0.3", "colour": "red"})
 
 
 def test_what_is_shown_is_read_back(run: Run) -> None:
@@ -389,7 +389,16 @@ def test_a_run_without_checkpoints_has_no_views(tmp_path: Path) -> None:
         scene(Run(tmp_path))
 
 
-# ---- what calls for a view
+# ---- notebooks
+
+
+def test_a_notebook_shows_the_figure_or_what_there_is_to_do(run: Run) -> None:
+    asked = scene(run, 500)
+    before = asked._repr_mimebundle_()
+
+    assert ".compute()" in before["text/html"] and "missing" in before["text/html"]
+    assert "bars of run at epoch 500" in before["text/plain"]
+    assert "not drawn" not in str(asked.compute()._repr_mimebundle_())
 
 
 def test_views_of_a_run_that_was_cut_short_are_of_what_is_left(run: Run) -> None:

@@ -1,7 +1,7 @@
 """How every figure looks: one typeface, one palette, one way to write an axis.
 
-Ink is left to the template and backgrounds are transparent, so a page may lay a figure on
-light or dark paper by exchanging the template alone.
+Ink is left to the template and backgrounds are transparent but for the paper of a figure on its own, so a page
+may lay a figure on light or dark paper by exchanging the template alone.
 """
 
 from __future__ import annotations
@@ -73,7 +73,17 @@ def _template(*, ink: str, quiet: str, grid: str, paper: str) -> go.layout.Templ
     return go.layout.Template(
         layout={
             "font": {"family": FONT, "size": 13, "color": ink},
-            "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
+            "title": {
+                "font": {"size": 16},
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                # From the top down, so that a legend of one line has room below it.
+                "y": 1,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"t": 14},
+            },
             "paper_bgcolor": clear,
             "plot_bgcolor": clear,
             "colorway": CATEGORIES,
@@ -94,7 +104,7 @@ def _template(*, ink: str, quiet: str, grid: str, paper: str) -> go.layout.Templ
                 "font": {"family": FONT, "color": ink},
             },
             "modebar": {"bgcolor": clear, "color": quiet, "activecolor": ink},
-            "margin": {"l": 64, "r": 24, "t": 56, "b": 52},
+            "margin": {"l": 64, "r": 24, "t": 72, "b": 52},
         },
         data={"heatmap": [{"colorbar": bar}]},
     )
@@ -105,7 +115,9 @@ def drawn(traces: Sequence[Spec], title: str, **layout: Any) -> go.Figure:
 
     Made of plain dicts at once: Plotly checks every trace and every update anew, which takes longer than all else.
     """
-    look = {"template": light_template(), "title": {"text": title}}
+    # Its ink is dark, wherever it is laid by itself: a dark notebook, a viewer. Pages of ours take the paper away.
+    paper = {"paper_bgcolor": "#ffffff"}
+    look = {"template": light_template(), "title": {"text": title}, **paper}
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 

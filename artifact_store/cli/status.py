@@ -35,7 +35,6 @@ from artifact_store.plans import (
     State,
     count_of,
     epochs_in_words,
-    reasons_of,
 )
 from artifact_store.quantities import count
 from artifact_store.runs import DEFAULT_PATTERN, Run
@@ -97,12 +96,11 @@ def _counts(plan: Plan) -> Table:
 
 def _section(plan: Plan, state: State) -> Iterator[RenderableType]:
     """What is in one state that is not fresh: what that means, which, and why."""
-    found = [step for step in plan.steps if step.state == state]
-    if not found or state not in _MEANINGS:
+    if state not in _MEANINGS or not count_of(plan.steps, state):
         return
     yield text((state.capitalize(), STYLES[state]), f": {_MEANINGS[state]}")
     rows, last = table("", "", "", indent=2), ""
-    for name, cause, epochs in reasons_of(found):
+    for name, cause, epochs in plan.reasons(state):
         first = f"  {name}" if name != last else ""
         shown = "" if cause.startswith("never computed") else near(cause)
         rows.add_row(first, epochs_in_words(epochs), shown)

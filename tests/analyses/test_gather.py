@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from analyses.gather import SHOWN, gather, report_of, telling_neurons
+from analyses.gather import SHOWN, gather, report_of
 from analyses.neurons import neuron_activations
 from analyses.train import Training, initial_weights
 from artifact_store import AnalysisPipeline, Run
@@ -46,7 +46,9 @@ def test_a_report_carries_the_stamp_of_all_that_it_shows(run: Run) -> None:
 
     stamp = read_stamp(page, "report.html")
     assert [one.key for one in stamp.artifacts] == [
-        analysis.key(run[epoch]).digest.hex for analysis in SHOWN for epoch in run
+        analysis.key(given).digest.hex
+        for analysis in SHOWN
+        for given in ((run,) if analysis.takes_run else run.values())
     ]
     assert report_of(run) == page
 
@@ -54,19 +56,3 @@ def test_a_report_carries_the_stamp_of_all_that_it_shows(run: Run) -> None:
 def test_a_report_of_a_run_that_was_not_analysed_says_what_is_missing(run: Run) -> None:
     with pytest.raises(MissingArtifacts, match="neuron_freq_norm.*2 of 2 epochs"):
         gather(run)
-
-
-def test_the_neurons_shown_take_turns_among_the_clusters() -> None:
-    norm = np.zeros((3, 6))
-    norm[0, [0, 1, 2]] = 0.8, 0.9, 0.95
-    norm[2, [3, 4]] = 0.99, 0.85
-    norm[1, 5] = 0.3
-
-    assert telling_neurons(norm, 4) == [2, 3, 1, 4]
-
-
-def test_before_any_specialises_the_purest_are_shown() -> None:
-    norm = np.array([[0.1, 0.5, 0.2], [0.0, 0.1, 0.4]])
-
-    assert telling_neurons(norm, 6) == [1, 2]
-    assert telling_neurons(np.zeros((2, 3)), 2) == [0, 1]

@@ -99,7 +99,7 @@ def another(view: View, name: str) -> list[Any]:
         case Between(step=int()):
             return [2]
         case _:
-            return [0.0, 0.3, 0.95]
+            return [0.05, 0.3, 0.95]
 
 
 def test_there_are_nine_views() -> None:

@@ -317,7 +317,7 @@ def test_the_address_restores_what_was_seen(
 ) -> None:
     open_at(page, f"{address}/?run=p59&epoch=500")
     section(page, "neuron_clusters").locator("input[type=range]").fill("0.6")
-    page.keyboard.press("Home")
+    page.locator("#slider").press("Home")
     settle(page)
     seen = page.url
 

@@ -245,7 +245,7 @@ def test_what_is_corrupt_in_the_shared_store_is_named_before_it_is_asked_for(
     assert [cause.kind for cause in why.causes] == ["corrupt"]
     assert str(entry.path) in str(why)
     (step,) = AnalysisPipeline(str(checkpoint.parents[1])).status([total]).steps
-    assert step.state == "corrupt" and str(entry.path) in step.causes[0]
+    assert step.state == "corrupt" and str(entry.path) in step.details[0]
     with mode("require"), pytest.raises(MissRefused, match="corrupt"):
         total(Checkpoint(checkpoint))
     assert CALLS == []

@@ -143,7 +143,8 @@
         const figure = element("div", { class: "figure", role: "img", "aria-label": `${title}, ${run}` });
         const notice = element("div", { class: "notice", hidden: true });
         const name = element("p", { class: "of" }, run);
-        const pane = element("div", { class: "pane", "data-run": run }, name, figure, notice);
+        const pane = element("div", { class: "pane", "data-run": run },
+          name, element("div", { class: "stage" }, figure), notice);
         panes.set(pane, { view, title, run, figure, notice, name, key: "", seen: null });
         inSight.observe(pane);
         return pane;
@@ -225,7 +226,8 @@
 
   async function paint(pane, figure) {
     const layout = { ...figure.layout, template: look[dark.matches ? "dark" : "light"], autosize: true };
-    delete layout.title; // The card has a heading.
+    delete layout.title; // The card has a heading, and paper of its own.
+    delete layout.paper_bgcolor;
     layout.margin = { t: 28 };
     layout.uirevision = pane.view; // What the reader zoomed into stays.
     const options = { responsive: true, displaylogo: false, displayModeBar: "hover" };
@@ -368,7 +370,7 @@
 
   // Drawn anew on white paper with its title, in a size that fits a page.
   async function drawnAs(pane, kind) {
-    const layout = { ...pane.drawn.layout, template: look.light, paper_bgcolor: "#ffffff" };
+    const layout = { ...pane.drawn.layout, template: look.light };
     layout.shapes = pane.figure.layout.shapes; // The mark is where it was moved to.
     const data = pane.drawn.data.map((trace, number) =>
       trace.name === "at epoch" ? { ...trace, ...{ x: pane.figure.data[number].x, y: pane.figure.data[number].y } } : trace);
