@@ -389,7 +389,16 @@ def test_a_run_without_checkpoints_has_no_views(tmp_path: Path) -> None:
         scene(Run(tmp_path))
 
 
-# ---- what calls for a view
+# ---- notebooks
+
+
+def test_a_notebook_shows_the_figure_or_what_there_is_to_do(run: Run) -> None:
+    asked = scene(run, 500)
+    before = asked._repr_mimebundle_()
+
+    assert ".compute()" in before["text/html"] and "missing" in before["text/html"]
+    assert "bars of run at epoch 500" in before["text/plain"]
+    assert "not drawn" not in str(asked.compute()._repr_mimebundle_())
 
 
 def test_views_of_a_run_that_was_cut_short_are_of_what_is_left(run: Run) -> None:
