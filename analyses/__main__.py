@@ -224,17 +224,20 @@ def add_serve(verbs: Verbs) -> None:
 
 def run_serve(arguments: argparse.Namespace) -> int:
     """`serve`: carry it out, until it is interrupted."""
-    from analyses.workbench.server import (  # 1 s, which no other verb needs
-        create_app,
-        serve,
+    from analyses.workbench.jobs import (  # all of it takes 1 s, which no other verb needs
+        Jobs,
     )
+    from analyses.workbench.server import create_app, serve
 
-    server = serve(create_app(arguments.folder), arguments.host, arguments.port)
-    print(
-        f"http://{arguments.host}:{server.server_port}/  (Ctrl-C ends it)", flush=True
-    )
+    jobs = Jobs()
+    server = serve(create_app(arguments.folder, jobs), arguments.host, arguments.port)
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    print(f"http://{host}:{server.server_port}/  (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
+    for job in jobs.leave():
+        names = ", ".join(job.analyses)
+        print(f"{names} of {job.run}: goes on; `kill -INT {job.process.pid}` stops it.")
     return 0
 
 

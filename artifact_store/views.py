@@ -17,6 +17,7 @@ from typing import Any, cast
 from artifact_store.artifacts import Artifact
 from artifact_store.browsers import Size
 from artifact_store.checkpoints import Checkpoint
+from artifact_store.computations import note_aside
 from artifact_store.entry_points import points
 from artifact_store.errors import (
     ArtifactStoreError,
@@ -201,6 +202,7 @@ class Scene:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The state of each artifact it draws: fresh, or missing, stale and so on, and why; computes nothing."""
+        note_aside(f"it asked what there is to draw of {self.view.name}")
         return tuple(self._step(one) for one in self.view.needs.values())
 
     @property

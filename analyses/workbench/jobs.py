@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,13 @@ class Jobs:
         for job in self._jobs:
             if job.number == number:
                 job.stop()
+
+    def leave(self) -> list[Job]:
+        """Those that go on without this server; what they wrote for it goes, if there are none."""
+        going_on = [job for job in self._jobs if job.process.poll() is None]
+        if not going_on:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return going_on
 
     def _started(
         self, number: int, run: Path, analyses: tuple[str, ...], epoch: int | None

@@ -57,8 +57,8 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(folder: Path) -> Dash:
-    """The workbench of the runs in a folder.
+def create_app(folder: Path, jobs: Jobs) -> Dash:
+    """The workbench of the runs in a folder, which starts `jobs`.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def create_app(folder: Path) -> Dash:
     app.enable_dev_tools(debug=False)
     app.layout = frame()
     _add_callbacks(app, shelf, views)
-    _add_routes(app.server, shelf, views, Jobs())
+    _add_routes(app.server, shelf, views, jobs)
     return app
 
 

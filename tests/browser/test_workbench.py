@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from analyses.clusters import neuron_freq_norm
 from analyses.train import Training, train
+from analyses.workbench.jobs import Jobs
 from analyses.workbench.server import create_app, serve
 from artifact_store import AnalysisPipeline, Run
 from artifact_store.cli import main as artifact_store
@@ -61,7 +62,7 @@ def make_tiny(folder: Path) -> None:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of a workbench, while it is served."""
-    server = serve(create_app(folder), "127.0.0.1", 0)
+    server = serve(create_app(folder, Jobs()), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -90,6 +90,7 @@
     const to = Math.min(Math.max(place, 0), state.epochs.length - 1);
     if (to === state.place) return;
     moved ??= performance.now();
+    direction = Math.sign(to - state.place);
     one("#slider").value = state.place = to;
     refresh();
   }
@@ -185,7 +186,7 @@
       // Each by itself: while one is painted here, the server draws the next.
       await Promise.all(wanted.map(async (pane) => {
         const asked = wantedOf(pane);
-        const picture = await (await ask("picture", asked)).json();
+        const picture = await pictureOf(asked);
         pane.follows = picture.follows;
         pane.key = keyOf(pane, asked);
         pane.wanted = asked;
@@ -201,9 +202,38 @@
     draw();
   }
 
+  // ---- one step ahead: a slider goes on as it went, and the server is faster than the painting
+
+  const AHEAD_FOR = 5000; // ms; what is stored may change
+  const ahead = new Map(); // what is asked for -> { since, picture }, the picture a promise
+  let direction = 1;
+
+  async function load(asked) {
+    return (await ask("picture", asked)).json();
+  }
+
+  function pictureOf(asked) {
+    const found = ahead.get(JSON.stringify(asked));
+    return found && performance.now() - found.since < AHEAD_FOR ? found.picture : load(asked);
+  }
+
+  function lookAhead() {
+    const epoch = state.epochs[state.place + direction];
+    ahead.clear();
+    if (epoch === undefined) return;
+    for (const pane of panes.values()) {
+      if (!pane.seen || pane.follows !== "figure") continue;
+      const asked = { ...wantedOf(pane), epoch };
+      const picture = load(asked);
+      picture.catch(() => ahead.clear()); // Whoever asks for it then is told.
+      ahead.set(JSON.stringify(asked), { since: performance.now(), picture });
+    }
+  }
+
   function settled() {
     if (document.body.dataset.settled === "true") return;
     document.body.dataset.settled = "true";
+    if (moved !== null) setTimeout(lookAhead);
     if (moved !== null) {
       (window.workbench.moves ??= []).push(performance.now() - moved);
       moved = null;
@@ -217,7 +247,7 @@
     pane.steps = picture.steps;
     const at = picture.epoch === undefined || picture.follows === "mark" ? "" : `, epoch ${picture.epoch.toLocaleString("en")}`;
     // What the heading has not said: a number of neurons, a threshold.
-    const said = shown ? picture.figure.layout.title.text : "";
+    const said = shown ? picture.figure.layout.title?.text ?? "" : "";
     pane.name.replaceChildren(element("b", {}, `${pane.run}${at}`), said === pane.title ? "" : `  ${said}`);
     if (shown) return paint(pane, picture.figure);
     if (picture.error) pane.notice.replaceChildren(element("p", {}, picture.error));
@@ -328,7 +358,7 @@
     for (const job of jobs) {
       const was = before.find((each) => each.number === job.number);
       const advanced = was && (was.done !== job.done || was.state !== job.state);
-      if (advanced || (!was && job.done)) look_again(job);
+      if (advanced || (!was && job.done)) lookAgain(job);
     }
     for (const pane of panes.values()) if (!pane.notice.hidden && pane.steps) fillNotice(pane);
     one("#jobs").replaceChildren(...jobs.filter((job) => job.state === "running").map((job) => {
@@ -339,7 +369,8 @@
   }
 
   // Panes of a run that have nothing to draw may have something by now.
-  function look_again(job) {
+  function lookAgain(job) {
+    ahead.clear();
     for (const pane of panes.values()) if (pane.run === job.run && pane.steps) pane.key = "";
     draw();
   }

@@ -55,7 +55,7 @@ class client_of:
     """A client of the workbench of a folder, as long as it is served."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
-        app = create_app(folder)
+        app = create_app(folder, Jobs())
         self.server = serve(app, host, 0)
         self.client: FlaskClient = app.server.test_client()
 
@@ -198,7 +198,7 @@ def test_whoever_opens_the_server_to_others_is_asked_by_any_name(
 
 
 def test_a_server_listens_on_this_machine_alone(analysed: Path) -> None:
-    server = serve(create_app(analysed), "127.0.0.1", 0)
+    server = serve(create_app(analysed, Jobs()), "127.0.0.1", 0)
     try:
         assert server.socket.getsockname()[0] == "127.0.0.1"
         with socket.create_connection(("127.0.0.1", server.server_port)):
@@ -273,7 +273,7 @@ def test_a_path_that_there_is_not_is_told_to_the_page(client: FlaskClient) -> No
 def test_a_request_larger_than_any_picture_is_refused(
     analysed: Path, begun: list[Any]
 ) -> None:
-    app = create_app(analysed)
+    app = create_app(analysed, Jobs())
     assert app.server.config["MAX_CONTENT_LENGTH"] == MAX_REQUEST
     app.server.config["MAX_CONTENT_LENGTH"] = 1000
     client = app.server.test_client()
@@ -434,9 +434,9 @@ def test_stopping_a_job_that_there_is_not_does_nothing(client: FlaskClient) -> N
 
 def test_a_folder_without_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoRuns, match="holds no run.*python -m analyses train"):
-        create_app(tmp_path)
+        create_app(tmp_path, Jobs())
     with pytest.raises(NoRuns):
-        create_app(tmp_path / "absent")
+        create_app(tmp_path / "absent", Jobs())
 
 
 def test_the_name_of_a_folder_is_no_markup(results: Path) -> None:
