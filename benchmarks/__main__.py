@@ -30,6 +30,7 @@ QUESTIONS = (
     "bench_parallel",
     "bench_explain",
     "bench_invalidation",
+    "bench_workbench",
 )
 
 
