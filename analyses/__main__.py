@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -223,22 +222,10 @@ def add_serve(verbs: Verbs) -> None:
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
-    """`serve`: carry it out, until it is interrupted."""
-    from analyses.workbench.jobs import (  # all of it takes 1 s, which no other verb needs
-        Jobs,
-    )
-    from analyses.workbench.server import create_app, serve
+    """`serve`: carry it out, until it is interrupted; anew, when its code was edited."""
+    from analyses.workbench.serving import serve_until  # 1 s, which no other verb needs
 
-    jobs = Jobs()
-    server = serve(create_app(arguments.folder, jobs), arguments.host, arguments.port)
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    print(f"http://{host}:{server.server_port}/  (Ctrl-C ends it)", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
-    for job in jobs.leave():
-        names = ", ".join(job.analyses)
-        print(f"{names} of {job.run}: goes on; `kill -INT {job.process.pid}` stops it.")
-    return 0
+    return serve_until(arguments.folder, arguments.host, arguments.port)
 
 
 def add_demo(verbs: Verbs) -> None:

@@ -6,6 +6,7 @@ run ──► artifacts ┬─► *gather* ──► ReportData ──► page �
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -44,10 +45,20 @@ def report_of(run: Run) -> bytes:
     MissingArtifacts
         Some checkpoint has not been analysed.
     """
-    shown = artifacts_of(run)
-    stamp = stamp_of("report", {}, run.name, None, chain(*shown.values()))
+    before = artifacts_of(run)
+    stamp = stamp_of("report", {}, run.name, None, chain(*before.values()))
     page = render_report(gather(run), beside=len(stamped(b"", "html", stamp)))
+    if _keys(artifacts_of(run)) != _keys(before):
+        return report_of(
+            run
+        )  # Something was computed meanwhile: it must not say what it was not drawn from.
     return stamped(page.encode(), "html", stamp)
+
+
+def _keys(shown: Mapping[str, list[Artifact]]) -> dict[str, list[str]]:
+    return {
+        name: [one.key.digest.hex for one in along] for name, along in shown.items()
+    }
 
 
 def artifacts_of(run: Run) -> dict[str, list[Artifact]]:
@@ -88,10 +99,7 @@ def gather(run: Run) -> ReportData:
         norm=norm,
         neurons=neurons,
         activations=activations,
-        provenance={
-            name: [one.key.digest.hex for one in along]
-            for name, along in artifacts_of(run).items()
-        },
+        provenance=_keys(artifacts_of(run)),
         figures=_figures(run, spectrum, neurons, activations),
     )
 

@@ -28,6 +28,7 @@ from analyses.figures.clusters import specialised_neurons as specialised_figure
 from analyses.figures.clusters import turn_order
 from analyses.figures.frequencies import dominant_frequencies as dominant_figure
 from analyses.figures.frequencies import frequency_heatmap as heatmap_figure
+from analyses.figures.frequencies import wave_shares
 from analyses.figures.losses import loss_curves
 from analyses.figures.performance import accuracy_over_training
 from analyses.figures.progress import progress_measures as progress_figure
@@ -86,8 +87,7 @@ def dominant_frequencies(
     """
     norms = coefficients["coefficients"][...]  # (component,)
     frequency = np.arange(1, len(norms) // 2 + 1)
-    share = np.square(norms[1:]).reshape(-1, 2).sum(axis=1)
-    peak = float((share / (share.sum() or 1)).max(initial=threshold))
+    peak = float(np.add(*wave_shares(norms)).max(initial=threshold))
     return dominant_figure(
         norms, frequency, threshold=threshold, peak=top or _round_up(peak)
     )

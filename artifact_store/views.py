@@ -239,7 +239,12 @@ class Scene:
 
     def figure(self) -> Any:
         """The drawing. Raises `NothingToDraw` if something it needs is not stored."""
-        return self._drawn(self.artifacts())
+        return self.drawn(self.artifacts())
+
+    def drawn(self, artifacts: Mapping[str, Artifact]) -> Any:
+        """The drawing of these artifacts, by argument."""
+        marked = {EPOCH: self.epoch} if self.view.takes_epoch else {}
+        return self.view.draw(**artifacts, **marked, **self.visuals)
 
     def show(self) -> None:
         """Show it, in a notebook or a browser."""
@@ -265,22 +270,19 @@ class Scene:
     def exported(self, format: Format, size: Size = Size()) -> bytes:
         """The content of such a file."""
         artifacts = self.artifacts()
-        return rendered(self._drawn(artifacts), format, self._stamp(artifacts), size)
+        return rendered(self.drawn(artifacts), format, self._stamp(artifacts), size)
 
-    def stamped(self, drawn: bytes, format: Format) -> bytes:
-        """The content of such a file, of which a browser elsewhere has drawn the picture."""
-        plain = settled(drawn) if format == "svg" else drawn
-        return stamped(plain, format, self._stamp(self.artifacts()))
+    def stamped(
+        self, picture: bytes, format: Format, artifacts: Mapping[str, Artifact]
+    ) -> bytes:
+        """The content of such a file, of which a browser elsewhere has drawn the picture from these artifacts."""
+        plain = settled(picture) if format == "svg" else picture
+        return stamped(plain, format, self._stamp(artifacts))
 
     def _stamp(self, artifacts: Mapping[str, Artifact]) -> Stamp:
-        shown = self.view.shown(self.visuals)
-        return stamp_of(
-            self.view.name, shown, self.run.name, self.epoch, artifacts.values()
-        )
-
-    def _drawn(self, artifacts: Mapping[str, Artifact]) -> Any:
-        marked = {EPOCH: self.epoch} if self.view.takes_epoch else {}
-        return self.view.draw(**artifacts, **marked, **self.visuals)
+        view, shown = self.view, self.view.shown(self.visuals)
+        epoch = None if view.is_along_run and not view.takes_epoch else self.epoch
+        return stamp_of(view.name, shown, self.run.name, epoch, artifacts.values())
 
     def _given(self, one: Analysis[..., Any]) -> Run | Checkpoint:
         return self.run if one.takes_run else self.run[self.epoch]
@@ -333,6 +335,4 @@ def offered_views() -> dict[str, View]:
 
 def view_offered(name: str) -> View:
     """The one of this name. Raises `NoSuchView` if there is none."""
-    found = view_named(name)
-    assert isinstance(found, View)
-    return found
+    return cast(View, view_named(name))

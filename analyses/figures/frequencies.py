@@ -32,8 +32,8 @@ def wave_shares(
     Parameters
     ----------
     coefficients
-        `(…, component)`: constant, then sine and cosine of frequency 1, of frequency 2, and so on.
-        The constant is left out: it says nothing about residues.
+        `(…, component)`, p of them: constant, then sine and cosine of frequency 1, of frequency 2, and so on; for
+        even p, the last frequency has a cosine only. The constant is left out: it says nothing about residues.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def wave_shares(
         `(…, frequency)` each; together they sum to one, or are zero where there is no power at all.
     """
     components = coefficients.shape[-1]
-    if components < 3 or components % 2 == 0:
+    if components < 2:
         advice = "Pass the constant, then a sine and a cosine for each frequency."
-        raise WrongShape(
-            "coefficients", "(1 + 2 * frequencies,)", coefficients.shape, advice
-        )
+        raise WrongShape("coefficients", "(p,)", coefficients.shape, advice)
     power = np.square(coefficients[..., 1:].astype(np.float64))  # (…, 2 * frequency)
+    if components % 2 == 0:
+        power = np.insert(power, -1, 0, axis=-1)  # The sine of p / 2 vanishes.
     total = power.sum(axis=-1, keepdims=True)
     shares = np.divide(power, total, out=np.zeros_like(power), where=total > 0)
     return shares[..., 0::2], shares[..., 1::2]

@@ -139,10 +139,14 @@ class Jobs:
 
     def leave(self) -> list[Job]:
         """Those that go on without this server; what they wrote for it goes, if there are none."""
-        going_on = [job for job in self._jobs if job.process.poll() is None]
+        going_on = self.under_way()
         if not going_on:
             shutil.rmtree(self.folder, ignore_errors=True)
         return going_on
+
+    def under_way(self) -> list[Job]:
+        """Those that have not ended."""
+        return [job for job in self._jobs if job.process.poll() is None]
 
     def _started(
         self, number: int, run: Path, analyses: tuple[str, ...], epoch: int | None

@@ -18,7 +18,7 @@ import msgspec
 import plotly.graph_objects as go
 
 from analyses.workbench.shelf import Shelf
-from artifact_store import ArtifactStoreError, Run
+from artifact_store import Artifact, ArtifactStoreError, Run
 from artifact_store.errors import NoSuchView, NothingToDraw
 from artifact_store.views import Scene, View
 
@@ -63,11 +63,15 @@ def picture(wanted: Wanted, shelf: Shelf, views: Mapping[str, View]) -> str:
     try:
         scene = scene_of(wanted, shelf, views)
         try:
-            figure = scene.figure()
+            artifacts = scene.artifacts()
         except NothingToDraw:
-            about = {"epoch": scene.epoch, "steps": _steps(scene)}
-            return json.dumps(about)
-        about = {"epoch": scene.epoch, "follows": _follows(scene.view, figure)}
+            return json.dumps({"epoch": scene.epoch, "steps": _steps(scene)})
+        figure = scene.drawn(artifacts)
+        about = {
+            "epoch": scene.epoch,
+            "follows": _follows(scene.view, figure),
+            "keys": keys_of(artifacts),
+        }
         return f'{json.dumps(about)[:-1]}, "figure": {_plain(figure)}}}'
     except (ArtifactStoreError, OSError, ValueError) as error:
         return json.dumps({"error": str(error)})
@@ -75,6 +79,11 @@ def picture(wanted: Wanted, shelf: Shelf, views: Mapping[str, View]) -> str:
         # Whoever wrote the view finds the rest in the terminal; the other views stay.
         traceback.print_exc()
         return json.dumps({"error": f"{wanted.view} failed: {error!r}"})
+
+
+def keys_of(artifacts: Mapping[str, Artifact]) -> list[str]:
+    """What was drawn: the key of each artifact, in the order in which the view declares them."""
+    return [one.key.digest.hex for one in artifacts.values()]
 
 
 def nearest(epochs: Sequence[int], epoch: int) -> int:

@@ -12,6 +12,7 @@ import io
 import ipaddress
 import json
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from dash import ClientsideFunction, Dash, Input, Output
 from dash.dependencies import ALL
 from dash.exceptions import PreventUpdate
 from plotly.offline import get_plotlyjs
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+from werkzeug.exceptions import BadRequest, Conflict, Forbidden, HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from analyses.figures.style import dark_template, light_template
@@ -33,12 +34,14 @@ from analyses.workbench.page import frame, page
 from analyses.workbench.pictures import (
     Wanted,
     epochs_of,
+    keys_of,
     nearest,
     picture,
     scene_of,
     wanted_of,
 )
 from analyses.workbench.shelf import NoRuns, Shelf
+from analyses.workbench.sources import Sources
 from artifact_store import ArtifactStoreError
 from artifact_store.pictures import Format
 from artifact_store.views import View, offered_views
@@ -57,8 +60,8 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(folder: Path, jobs: Jobs) -> Dash:
-    """The workbench of the runs in a folder, which starts `jobs`.
+def create_app(folder: Path, jobs: Jobs, sources: Sources) -> Dash:
+    """The workbench of the runs in a folder, which starts `jobs` and draws as long as its `sources` are as they were.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def create_app(folder: Path, jobs: Jobs) -> Dash:
     app.enable_dev_tools(debug=False)
     app.layout = frame()
     _add_callbacks(app, shelf, views)
-    _add_routes(app.server, shelf, views, jobs)
+    _add_routes(app.server, shelf, views, jobs, sources)
     return app
 
 
@@ -141,9 +144,15 @@ def _add_callbacks(app: Dash, shelf: Shelf, views: Mapping[str, View]) -> None:
 
 
 def _add_routes(
-    server: flask.Flask, shelf: Shelf, views: Mapping[str, View], jobs: Jobs
+    server: flask.Flask,
+    shelf: Shelf,
+    views: Mapping[str, View],
+    jobs: Jobs,
+    sources: Sources,
 ) -> None:
     server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
+    # By which a page knows that another server has come, with other code and other jobs.
+    served = secrets.token_hex(8)
 
     def json_of(content: Any) -> flask.Response:
         text = content if isinstance(content, str) else json.dumps(content)
@@ -180,19 +189,18 @@ def _add_routes(
             }
         )
 
-    @server.get("/epochs")
-    def epochs() -> flask.Response:
-        return json_of(
-            epochs_of([shelf.run(name) for name in flask.request.args.getlist("run")])
-        )
+    @server.get("/pulse")
+    def pulse() -> flask.Response:
+        runs = [shelf.run(name) for name in flask.request.args.getlist("run")]
+        told = [one.as_dict() for one in jobs.progress()]
+        return json_of({"served": served, "epochs": epochs_of(runs), "jobs": told})
 
     @server.post("/picture")
     def one_picture() -> flask.Response:
-        return json_of(picture(_asked(wanted_of), shelf, views))
-
-    @server.get("/jobs")
-    def all_jobs() -> flask.Response:
-        return json_of([one.as_dict() for one in jobs.progress()])
+        wanted = _asked(wanted_of)
+        if sources.why:
+            return json_of({"error": sources.why})
+        return json_of(picture(wanted, shelf, views))
 
     @server.post("/jobs")
     def start() -> flask.Response:
@@ -217,13 +225,17 @@ def _add_routes(
 
     @server.post("/export")
     def export() -> flask.Response:
-        wanted, kind, drawn = _asked(_export_of)
+        wanted, kind, drawn, keys = _asked(_export_of)
         scene = scene_of(wanted, shelf, views)
         name = f"{scene.run.name}_epoch_{scene.epoch:05d}_{scene.view.name}"
         try:
-            content = (
-                scene.exported(kind) if drawn is None else scene.stamped(drawn, kind)
-            )
+            if drawn is None:
+                content = scene.exported(kind)
+            else:
+                artifacts = scene.artifacts()
+                if keys_of(artifacts) != keys:
+                    raise Conflict("What is stored has changed since this was drawn.")
+                content = scene.stamped(drawn, kind, artifacts)
         except ArtifactStoreError:
             raise
         except ValueError as error:  # As of a neuron that there is not.
@@ -275,12 +287,17 @@ def _job_of(content: Any) -> tuple[str, tuple[str, ...], int | None]:
             raise ValueError("not a job")
 
 
-def _export_of(content: Any) -> tuple[Wanted, Format, bytes | None]:
-    """What is to be exported, how, and what the browser has drawn of it, if that draws it."""
+def _export_of(content: Any) -> tuple[Wanted, Format, bytes | None, Any]:
+    """What is to be exported, how, and what the browser has drawn of it and of which keys, if that draws it."""
     match content:
         case {"wanted": wanted, "kind": "html"}:
-            return wanted_of(wanted), "html", None
-        case {"wanted": wanted, "kind": "svg" | "png" as kind, "drawn": str(drawn)}:
-            return wanted_of(wanted), kind, base64.b64decode(drawn, validate=True)
+            return wanted_of(wanted), "html", None, None
+        case {
+            "wanted": wanted,
+            "kind": "svg" | "png" as kind,
+            "drawn": str(drawn),
+            "keys": keys,
+        }:
+            return wanted_of(wanted), kind, base64.b64decode(drawn, validate=True), keys
         case _:
             raise ValueError("not an export")

@@ -18,6 +18,7 @@ from analyses.clusters import neuron_freq_norm
 from analyses.train import Training, train
 from analyses.workbench.jobs import Jobs
 from analyses.workbench.server import create_app, serve
+from analyses.workbench.sources import loaded
 from artifact_store import AnalysisPipeline, Run
 from artifact_store.cli import main as artifact_store
 from artifact_store.stamps import read_stamp
@@ -62,7 +63,7 @@ def make_tiny(folder: Path) -> None:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of a workbench, while it is served."""
-    server = serve(create_app(folder, Jobs()), "127.0.0.1", 0)
+    server = serve(create_app(folder, Jobs(), loaded()), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -350,7 +351,9 @@ def test_dark_pages_have_light_ink(browser: Browser, address: str) -> None:
         assert drawn(page, "dominant_frequencies", ink) == "#e6edf3"
         page.emulate_media(color_scheme="light")
         figure = "document.querySelector('[data-view=dominant_frequencies] .figure')"
-        page.wait_for_function(f"{figure}._fullLayout.font.color === '#24292f'")
+        page.wait_for_function(
+            f"{figure}._fullLayout.font.color === '#24292f'", polling=50
+        )
 
 
 @pytest.mark.parametrize("width", [1280, 1920])

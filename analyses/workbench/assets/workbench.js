@@ -15,6 +15,7 @@
   let underway = false;
   let pollTimer = null;
   let jobs = [];
+  let served = null; // which server answered last
   let moved = null; // when the slider moved last, until all is drawn
 
   const one = (selector, root = document) => root.querySelector(selector);
@@ -66,8 +67,7 @@
   async function runsChanged(runs) {
     const before = state.runs.length ? epochNow() : Number(one("#cursor").dataset.epoch || Infinity);
     state.runs = runs;
-    const query = runs.map((name) => `run=${encodeURIComponent(name)}`).join("&");
-    const epochs = await (await ask(`epochs?${query}`)).json();
+    const { epochs } = await pulse();
     if (state.runs !== runs || !page.isConnected) return; // Another choice, or page, came meanwhile.
     state.epochs = epochs;
     state.place = nearestPlace(before);
@@ -242,6 +242,9 @@
 
   function fill(pane, picture) {
     const shown = Boolean(picture.figure);
+    const told = shown ? null : JSON.stringify([picture, jobs]);
+    if (told !== null && told === pane.told) return; // It stays as the reader has opened it.
+    Object.assign(pane, { told, keys: picture.keys });
     pane.figure.hidden = !shown;
     pane.notice.hidden = shown;
     pane.steps = picture.steps;
@@ -307,10 +310,9 @@
       element("code", {}, step.analysis), ` is ${step.state}`,
       element("ul", {}, ...step.causes.map((cause, number) => element("li", {}, cause, ...detailOf(cause, step.details[number]))))));
     const functions = open.map((step) => step.function);
-    const running = jobs.find((job) => job.state === "running" && job.run === pane.run
-      && job.analyses.some((name) => functions.includes(name)));
-    const failed = jobs.findLast((job) => job.state === "failed" && job.run === pane.run
-      && job.analyses.some((name) => functions.includes(name)));
+    const newest = jobs.findLast((job) => job.run === pane.run && job.analyses.some((name) => functions.includes(name)));
+    const running = newest?.state === "running" && newest;
+    const failed = newest?.state === "failed" && newest;
     const start = (epoch) => () => startJob(pane.run, functions, epoch);
     const single = open.every((step) => !step.along);
     const buttons = running ? [progressOf(running)] : [
@@ -319,7 +321,7 @@
     ];
     pane.notice.replaceChildren(
       element("p", {}, element("b", {}, "Nothing to draw yet.")), element("ul", {}, ...rows),
-      ...(failed && !running ? [element("pre", { class: "error" }, failed.error)] : []),
+      ...(failed ? [element("pre", { class: "error" }, failed.error)] : []),
       element("div", { class: "buttons" }, ...buttons));
   }
 
@@ -347,33 +349,53 @@
     }
   }
 
+  async function pulse() {
+    const query = state.runs.map((name) => `run=${encodeURIComponent(name)}`).join("&");
+    return (await ask(`pulse?${query}`)).json();
+  }
+
+  // What has happened meanwhile: jobs, new checkpoints, results of whoever computes elsewhere, another server.
   async function poll() {
     clearTimeout(pollTimer);
-    const before = jobs;
     try {
-      jobs = await (await ask("jobs")).json();
+      if (document.visibilityState === "visible") note(await pulse());
     } catch {
       // The server is away; asking again tells when it is back.
     }
-    for (const job of jobs) {
-      const was = before.find((each) => each.number === job.number);
-      const advanced = was && (was.done !== job.done || was.state !== job.state);
-      if (advanced || (!was && job.done)) lookAgain(job);
+    pollTimer = setTimeout(poll, jobs.some((job) => job.state === "running") ? 400 : 2000);
+  }
+
+  function note({ served: server, epochs, jobs: found }) {
+    const isNew = served !== null && served !== server;
+    if (isNew || epochs.join() !== state.epochs.join()) lookAgain(() => true);
+    if (epochs.join() !== state.epochs.join()) {
+      const before = epochNow();
+      state.epochs = epochs;
+      state.place = nearestPlace(before);
+      makeSlider();
+      refresh();
     }
+    for (const job of found) {
+      const was = isNew ? undefined : jobs.find((each) => each.number === job.number);
+      if (was && (was.done !== job.done || was.state !== job.state)) lookAgain((pane) => pane.run === job.run);
+    }
+    [served, jobs] = [server, found];
+    lookAgain((pane) => !pane.notice.hidden);
     for (const pane of panes.values()) if (!pane.notice.hidden && pane.steps) fillNotice(pane);
     one("#jobs").replaceChildren(...jobs.filter((job) => job.state === "running").map((job) => {
       const names = job.analyses.map((name) => name.split(":").pop()).join(", ");
       return element("p", {}, `Computing ${names} of ${job.run} `, progressOf(job));
     }));
-    if (jobs.some((job) => job.state === "running")) pollTimer = setTimeout(poll, 400);
-  }
-
-  // Panes of a run that have nothing to draw may have something by now.
-  function lookAgain(job) {
-    ahead.clear();
-    for (const pane of panes.values()) if (pane.run === job.run && pane.steps) pane.key = "";
     draw();
   }
+
+  // Some panes may have something else to show by now.
+  function lookAgain(which) {
+    ahead.clear();
+    for (const pane of panes.values()) if (which(pane)) pane.key = "";
+  }
+
+  window.addEventListener("focus", () => state.runs.length && poll());
 
   function say(words) {
     let line = one("#trouble");
@@ -388,8 +410,9 @@
   async function exportAs(section, kind) {
     for (const pane of panes.values()) {
       if (!section.contains(pane.figure) || pane.figure.hidden) continue;
-      const wanted = { ...pane.wanted, epoch: epochNow() };
-      const content = { wanted, kind };
+      // A figure is of the epoch it was fetched for; only a mark is moved here.
+      const wanted = { ...pane.wanted, ...(pane.follows === "mark" && { epoch: epochNow() }) };
+      const content = { wanted, kind, keys: pane.keys };
       if (kind !== "html") content.drawn = await drawnAs(pane, kind);
       const answer = await ask("export", content);
       const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition"))?.[1] ?? `figure.${kind}`;

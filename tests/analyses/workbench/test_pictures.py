@@ -35,7 +35,7 @@ def shown(shelf: Shelf, *args: Any, views: Any = VIEWS, **kwargs: Any) -> Any:
 def test_every_figure_is_json_and_has_no_template(shelf: Shelf, view: str) -> None:
     found = shown(shelf, view)
 
-    assert set(found) == {"epoch", "follows", "figure"} and found["epoch"] == 1
+    assert set(found) == {"epoch", "follows", "figure", "keys"} and found["epoch"] == 1
     assert found["figure"]["data"] and "template" not in found["figure"]["layout"]
 
 

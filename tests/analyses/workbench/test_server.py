@@ -19,6 +19,7 @@ from analyses.clusters import neuron_freq_norm
 from analyses.workbench.jobs import Jobs, Progress
 from analyses.workbench.server import MAX_REQUEST, create_app, serve
 from analyses.workbench.shelf import NoRuns
+from analyses.workbench.sources import Sources, loaded, stat_of
 from artifact_store import Run
 from artifact_store.stamps import read_stamp
 
@@ -55,7 +56,7 @@ class client_of:
     """A client of the workbench of a folder, as long as it is served."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
-        app = create_app(folder, Jobs())
+        app = create_app(folder, Jobs(), loaded())
         self.server = serve(app, host, 0)
         self.client: FlaskClient = app.server.test_client()
 
@@ -71,6 +72,12 @@ def export(kind: str, drawn: bytes | None = None, **wanted: Any) -> dict[str, An
     if drawn is not None:
         content["drawn"] = base64.b64encode(drawn).decode()
     return content
+
+
+def drawn_from(client: FlaskClient, content: dict[str, Any]) -> dict[str, Any]:
+    """An export of what the page shows now."""
+    shown = client.post("/picture", json=content["wanted"]).get_json()
+    return content | {"keys": shown.get("keys")}
 
 
 def error_of(answer: Any) -> str:
@@ -89,8 +96,9 @@ def test_a_picture_is_a_figure(client: FlaskClient) -> None:
 
 
 def test_the_epochs_of_all_runs_that_are_named(client: FlaskClient) -> None:
-    assert client.get("/epochs?run=tiny&run=bare").get_json() == [0, 1, 2]
-    assert client.get("/epochs").get_json() == []
+    found = client.get("/pulse?run=tiny&run=bare").get_json()
+    assert found["epochs"] == [0, 1, 2]
+    assert client.get("/pulse").get_json()["epochs"] == []
 
 
 def test_the_page_is_told_both_looks_and_the_defaults(client: FlaskClient) -> None:
@@ -118,7 +126,7 @@ def test_plotly_comes_from_this_machine(client: FlaskClient) -> None:
 def test_this_machine_is_answered_by_any_of_its_names(
     client: FlaskClient, host: str
 ) -> None:
-    assert client.get("/jobs", headers={"Host": host}).status_code == 200
+    assert client.get("/pulse", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def test_this_machine_is_answered_by_any_of_its_names(
 def test_a_name_of_a_stranger_that_leads_here_is_refused(
     client: FlaskClient, host: str
 ) -> None:
-    for path in ("/", "/jobs", "/epochs?run=tiny", "/plotly.js"):
+    for path in ("/", "/pulse?run=tiny", "/plotly.js"):
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code in (400, 403) and b"tiny" not in answer.data
 
@@ -192,13 +200,13 @@ def test_whoever_opens_the_server_to_others_is_asked_by_any_name(
     analysed: Path,
 ) -> None:
     with client_of(analysed, "0.0.0.0") as client:
-        answer = client.get("/jobs", headers={"Host": "lab.example:8050"})
+        answer = client.get("/pulse", headers={"Host": "lab.example:8050"})
 
         assert answer.status_code == 200
 
 
 def test_a_server_listens_on_this_machine_alone(analysed: Path) -> None:
-    server = serve(create_app(analysed, Jobs()), "127.0.0.1", 0)
+    server = serve(create_app(analysed, Jobs(), loaded()), "127.0.0.1", 0)
     try:
         assert server.socket.getsockname()[0] == "127.0.0.1"
         with socket.create_connection(("127.0.0.1", server.server_port)):
@@ -216,7 +224,7 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(
 ) -> None:
     job = {"run": name, "analyses": [NORM], "epoch": None}
     for answer in (
-        client.get("/epochs", query_string={"run": name}),
+        client.get("/pulse", query_string={"run": name}),
         client.post("/jobs", json=job),
         client.post("/export", json=export("html", run=name)),
     ):
@@ -273,7 +281,7 @@ def test_a_path_that_there_is_not_is_told_to_the_page(client: FlaskClient) -> No
 def test_a_request_larger_than_any_picture_is_refused(
     analysed: Path, begun: list[Any]
 ) -> None:
-    app = create_app(analysed, Jobs())
+    app = create_app(analysed, Jobs(), loaded())
     assert app.server.config["MAX_CONTENT_LENGTH"] == MAX_REQUEST
     app.server.config["MAX_CONTENT_LENGTH"] = 1000
     client = app.server.test_client()
@@ -302,14 +310,16 @@ def test_an_exported_page_says_what_it_was_drawn_from(
 
 
 def test_what_the_browser_has_drawn_is_stamped(client: FlaskClient) -> None:
-    answer = client.post("/export", json=export("svg", SVG))
+    answer = client.post("/export", json=drawn_from(client, export("svg", SVG)))
 
     assert answer.mimetype == "image/svg+xml" and b"<rect/>" in answer.data
     assert read_stamp(answer.data, "x").title == "neuron_clusters of tiny, epoch 1"
 
 
 def test_the_nearest_epoch_is_exported_and_named(client: FlaskClient) -> None:
-    answer = client.post("/export", json=export("svg", SVG, epoch=99))
+    answer = client.post(
+        "/export", json=drawn_from(client, export("svg", SVG, epoch=99))
+    )
 
     assert "tiny_epoch_00002" in answer.headers["Content-Disposition"]
     assert read_stamp(answer.data, "x").epoch == 2
@@ -320,9 +330,34 @@ def test_the_nearest_epoch_is_exported_and_named(client: FlaskClient) -> None:
 def test_what_is_no_picture_is_not_stamped(
     client: FlaskClient, kind: str, drawn: bytes
 ) -> None:
-    answer = client.post("/export", json=export(kind, drawn))
+    answer = client.post("/export", json=drawn_from(client, export(kind, drawn)))
 
     assert answer.status_code == 400 and error_of(answer)
+
+
+def test_what_was_drawn_from_other_artifacts_is_not_stamped(
+    client: FlaskClient,
+) -> None:
+    content = export("svg", SVG) | {"keys": ["f" * 64]}
+
+    answer = client.post("/export", json=content)
+
+    assert answer.status_code == 409 and "has changed" in error_of(answer)
+
+
+def test_nothing_is_drawn_once_a_source_file_was_edited(
+    analysed: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "mine.py"
+    source.write_text("x = 1")
+    sources = Sources({str(source): stat_of(str(source))})
+    client = create_app(analysed, Jobs(), sources).server.test_client()
+    source.write_text("x = 12")
+    sources.look()
+
+    answer = client.post("/picture", json=asked("neuron_clusters"))
+
+    assert "Edited: mine.py" in error_of(answer)
 
 
 def test_what_is_not_stored_is_not_exported(client: FlaskClient) -> None:
@@ -351,7 +386,8 @@ def test_a_run_with_a_strange_name_is_exported_too(results: Path) -> None:
     name = 'tiny "quoted"; é\n\r<script>'
     shutil.move(results / "tiny", results / name)
     with client_of(results) as client:
-        answer = client.post("/export", json=export("svg", SVG, run=name))
+        content = drawn_from(client, export("svg", SVG, run=name))
+        answer = client.post("/export", json=content)
 
         assert answer.status_code == 200
         named = answer.headers["Content-Disposition"]
@@ -426,7 +462,7 @@ def test_a_malformed_job_is_refused(
 
 def test_stopping_a_job_that_there_is_not_does_nothing(client: FlaskClient) -> None:
     assert client.post("/jobs/7/stop", json={}).get_json() == []
-    assert client.get("/jobs").get_json() == []
+    assert client.get("/pulse").get_json()["jobs"] == []
 
 
 # ---- folders
@@ -434,9 +470,9 @@ def test_stopping_a_job_that_there_is_not_does_nothing(client: FlaskClient) -> N
 
 def test_a_folder_without_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoRuns, match="holds no run.*python -m analyses train"):
-        create_app(tmp_path, Jobs())
+        create_app(tmp_path, Jobs(), loaded())
     with pytest.raises(NoRuns):
-        create_app(tmp_path / "absent", Jobs())
+        create_app(tmp_path / "absent", Jobs(), loaded())
 
 
 def test_the_name_of_a_folder_is_no_markup(results: Path) -> None:
