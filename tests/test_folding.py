@@ -329,6 +329,21 @@ def test_a_run_that_is_shorter_again_hits(
     assert ran() == []
 
 
+def test_what_is_known_of_a_part_costs_no_rows_of_the_whole(
+    study: ModuleType,
+    run: Run,
+    told: Callable[[], Counter[str]],
+    looked_for: list[str],
+) -> None:
+    study.norms(run.until(500))
+    told()
+    looked_for.clear()
+    study.norms(run)
+
+    assert told() == {"norm made": 1, "norms made": 1}
+    assert looked_for.count("norm") == 2
+
+
 def test_params_are_told_apart(
     study: ModuleType, run: Run, grown: Callable[..., Run], tmp_path: Path
 ) -> None:
