@@ -13,7 +13,7 @@ from bisect import bisect
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.digests import Digest, Hasher
@@ -35,6 +35,9 @@ from artifact_store.terminals import visible
 
 if TYPE_CHECKING:
     import xarray
+
+# What the axis along a run is called.
+EPOCH: Final = "epoch"
 
 DEFAULT_PATTERN = "checkpoints/checkpoint_epoch_{epoch:05d}.safetensors"
 

@@ -179,6 +179,17 @@ def test_a_row_of_one_array_bears_the_one_name_that_was_declared(run: Run) -> No
     assert unnamed.artifact(run)["value"].dims[0] == "epoch"
 
 
+def test_a_fold_goes_by_the_name_that_was_declared(run: Run) -> None:
+    @fold(name="told")
+    def height(checkpoint: Checkpoint) -> Any:
+        return checkpoint["w"][0, 0]
+
+    height(run)
+
+    assert height.__name__ == "told" == height.key(run).analysis
+    assert (run.path / "artifacts/told/run").exists()
+
+
 def test_a_fold_is_an_analysis_of_a_run(study: ModuleType, run: Run) -> None:
     norms = study.norms
 
