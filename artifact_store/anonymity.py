@@ -254,8 +254,8 @@ class AnonymousRun(_Anonymous, Run):
         return epoch in self._checkpoints
 
     def until(self, epoch: int) -> Run:
-        self.recorder.untold = "a part of the run was asked for"
-        return self.named.until(epoch)
+        self._note("epochs")
+        return _AnonymousPart(self, epoch)
 
     def following(self, epoch: int | None) -> int | None:
         self._note("next", "" if epoch is None else str(epoch))
@@ -287,6 +287,36 @@ class AnonymousRun(_Anonymous, Run):
     def __reduce__(self) -> tuple[Any, ...]:
         self.recorder.untold = "the run was sent to another process"
         return _alone, (self.named,)
+
+
+class _AnonymousPart(AnonymousRun):
+    """A run up to an epoch, as an analysis that was given more of it gets it: what is read of it is read of that.
+
+    It is none of the inputs, and so has no place among them.
+    """
+
+    def __init__(self, whole: AnonymousRun, epoch: int) -> None:
+        super().__init__(whole.named.until(epoch), whole.recorder, "")
+        self._whole = whole
+        self._checkpoints = {
+            one: checkpoint
+            for one, checkpoint in whole._checkpoints.items()
+            if one <= epoch
+        }
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self._whole.config
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return self._whole.metadata
+
+    def _note(self, kind: Kind, name: object = "") -> None:
+        self._whole._note(kind, name)
+
+    def _has(self, epoch: object) -> None:
+        pass  # Whoever made it was told all epochs.
 
 
 @overload

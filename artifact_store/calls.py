@@ -136,9 +136,15 @@ class Call(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def kinship(self) -> str:
-        """What calls have in common that are compared when one of them misses: the label of their one input."""
+        """What calls have in common that are compared when one of them misses: the label of their one input.
+
+        That of a part of a run is the label of the whole, of which it is the beginning.
+        """
         inputs = inputs_of(self.arguments)
-        return inputs[0].label if len(inputs) == 1 else ""
+        if len(inputs) != 1:
+            return ""
+        (only,) = inputs
+        return only.name if isinstance(only, Run) else str(only.label)
 
     def provenance(self, seconds: float) -> Provenance:
         """How the result is made, by a computation that took `seconds`."""

@@ -229,7 +229,9 @@ class Checkpoint(Content):
                 return self.root.hex
 
     def __dask_tokenize__(self) -> Any:
-        return "artifact_store.Checkpoint", self.root.hex
+        # All that a function may be told of it, but for where it lies.
+        told = self.label, dict(self.metadata)
+        return "artifact_store.Checkpoint", self.root.hex, *told
 
     def __repr__(self) -> str:
         return f"Checkpoint({self._label}, {len(self)} tensors)"

@@ -1177,6 +1177,20 @@ class BadStamp(ArtifactStoreError, ValueError):
         return f"{self.path} {self.problem}. Export the picture again."
 
 
+class StampTooLarge(ArtifactStoreError, ValueError):
+    """What a picture would say of itself is more than anybody reads."""
+
+    def __init__(self, nbytes: int, most: int) -> None:
+        super().__init__(nbytes, most)
+        self.nbytes, self.most = nbytes, most
+
+    def __str__(self) -> str:
+        return (
+            f"The picture would have a stamp of {self.nbytes} bytes, and none of more than {self.most} is read. "
+            "Draw it from fewer artifacts: of a whole training, keep one analysis of the run, with @fold."
+        )
+
+
 class UnknownPicture(ArtifactStoreError, ValueError):
     """A picture was to be written in a format that there is not."""
 

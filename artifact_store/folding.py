@@ -32,7 +32,7 @@ from artifact_store.checkpoints import Checkpoint
 from artifact_store.computations import compute
 from artifact_store.declarations import Declaration, declare
 from artifact_store.errors import BadDeclaration, CorruptArtifact
-from artifact_store.folds import EPOCH, RUN, Along, Begun, begun_by
+from artifact_store.folds import RUN, Along, Begun, begun_by
 from artifact_store.keeping import (
     find_sound,
     materialized,
@@ -42,7 +42,7 @@ from artifact_store.keeping import (
 )
 from artifact_store.memoize import Analysis
 from artifact_store.modes import ModeName
-from artifact_store.runs import Run
+from artifact_store.runs import EPOCH, Run
 from artifact_store.stores.base import Entry, Publication, Store
 from artifact_store.traces import asked_anew, reads_of
 
@@ -65,6 +65,7 @@ class Fold(Analysis[P, R]):
         self._along = Along(function, rows, shared)
         super().__init__(cast(Callable[P, R], self._along), declaration)
         functools.update_wrapper(self, function)
+        self.__name__ = declaration.name
 
     def _reused(self, call: Call) -> Entry | None:
         # The function asks for these first; and what is kept of a shorter run may stand by what is known of them.
@@ -198,6 +199,10 @@ def fold(
 
     What is decorated is called as an analysis of the run, with the same params. A run that has grown costs the rows
     of its new checkpoints, and one entry; a checkpoint that was replaced, those from there on.
+
+    That takes what was read for a row to be written down. Where a row passes an array to another analysis it is not,
+    and a run that has grown has all of its rows made again: pass what identifies the array instead, or its values as a
+    tuple of plain numbers.
 
     Parameters
     ----------

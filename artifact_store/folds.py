@@ -24,10 +24,8 @@ from artifact_store.artifacts import Artifact
 from artifact_store.errors import BadResult, CoordinatesDiffer, RowsDiffer
 from artifact_store.reads import ABSENT, Read, Recorder
 from artifact_store.results import SINGLE, Labelled, arrays_of, drained
-from artifact_store.runs import Run
+from artifact_store.runs import EPOCH, Run
 from artifact_store.shards import AnyArray
-
-EPOCH: Final = "epoch"
 
 # What a fold calls its first argument.
 RUN: Final = "run"

@@ -85,12 +85,12 @@ A = TypeVar("A", Artifact, Artifact | None)
 
 def materialize(
     call: Call,
-    compute: Callable[[], Publication],
+    make: Callable[[], Publication],
     counts: Counts,
-    reuse: Callable[[Call], Entry | None] = reuse,
+    reused: Callable[[Call], Entry | None] = reuse,
 ) -> Artifact:
     """The artifact of `call`, computed only if the store does not hold it."""
-    entry = find_sound(call) or reuse(call)
+    entry = find_sound(call) or reused(call)
     if entry is not None:
         counts.hit(entry)
         emit(Hit(call.key))
@@ -100,7 +100,7 @@ def materialize(
     emit(Miss(call.key))
     with computing(call):
         # Whoever held the lease before us may have published meanwhile.
-        return Artifact(find_sound(call) or publish(call, compute()))
+        return Artifact(find_sound(call) or publish(call, make()))
 
 
 class Recomputation(msgspec.Struct, frozen=True):

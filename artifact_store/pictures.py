@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
-from artifact_store.errors import BadStamp, NoStamp
+from artifact_store.errors import BadStamp, NoStamp, StampTooLarge
 from artifact_store.terminals import visible
 
 Format: TypeAlias = Literal["svg", "png", "html"]
@@ -53,11 +53,15 @@ def with_record(
     ------
     BadStamp
         The content is no picture of this format.
+    StampTooLarge
+        Nobody would read it.
     """
     # To JSON the same; to XML and HTML then, nothing in it is markup.
     plain = record.translate(None, b"\r\n")
     for character in b"<>&":
         plain = plain.replace(bytes([character]), b"\\u%04x" % character)
+    if len(plain) > MAX_RECORD:
+        raise StampTooLarge(len(plain), MAX_RECORD)
     if format == "png":
         return _in_png(content, plain, title, description)
     if format == "svg":
@@ -78,7 +82,7 @@ def record_in(content: bytes, path: str) -> bytes:
     NoStamp
         It carries none.
     BadStamp
-        It is damaged, or too large.
+        It is damaged, too large, or one of several.
     """
     if len(content) > MAX_PICTURE:
         raise BadStamp(path, f"is larger than {MAX_PICTURE >> 20} MiB")
@@ -160,10 +164,14 @@ def _in_png(content: bytes, record: bytes, title: str, description: str) -> byte
 
 
 def _of_png(content: bytes, path: str) -> bytes | None:
-    for kind, data in _chunks(content, path):
-        if kind == b"iTXt" and _keyword(data) == _NAME:
-            return _inflated(data[len(_NAME) :], path)
-    return None
+    found = [
+        data
+        for kind, data in _chunks(content, path)
+        if kind == b"iTXt" and _keyword(data) == _NAME
+    ]
+    if len(found) > 1:
+        raise BadStamp(path, f"has {len(found)} stamps")
+    return _inflated(found[0][len(_NAME) :], path) if found else None
 
 
 def _chunks(content: bytes, path: str) -> Iterator[tuple[bytes, bytes]]:

@@ -28,5 +28,6 @@ def duration(seconds: float) -> str:
 
 def count(number: int, noun: str) -> str:
     """A number of things."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    is_ies = noun.endswith("y") and noun[-2:-1] not in "aeiou"
+    plural = f"{noun[:-1]}ies" if is_ies else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"

@@ -163,7 +163,7 @@ class Recorder:
     def place_of(self, value: object) -> str | None:
         """Where a value comes from, if it is of this computation."""
         if getattr(value, "recorder", None) is self:
-            return str(value.place)  # type: ignore[attr-defined]
+            return str(value.place) or None  # type: ignore[attr-defined]
         return self._places.get(id(value), (None, None))[0]
 
     @property

@@ -13,7 +13,7 @@ from bisect import bisect
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from artifact_store.checkpoints import Checkpoint, open_checkpoint
 from artifact_store.digests import Digest, Hasher
@@ -35,6 +35,9 @@ from artifact_store.terminals import visible
 
 if TYPE_CHECKING:
     import xarray
+
+# What the axis along a run is called.
+EPOCH: Final = "epoch"
 
 DEFAULT_PATTERN = "checkpoints/checkpoint_epoch_{epoch:05d}.safetensors"
 
@@ -68,8 +71,9 @@ class Run(Mapping[int, Checkpoint]):
         self, path: str | os.PathLike[str], pattern: str = DEFAULT_PATTERN
     ) -> None:
         self.path, self.pattern = Path(path).absolute(), pattern
-        # Whether it has all that its directory holds.
+        # Whether it has all that its directory holds; the last epoch, if it is a part of a run.
         self.is_whole = True
+        self._end: int | None = None
         self._places = _parse(pattern)
         self._digested: dict[int, Checkpoint] = {}
         if not self.path.is_dir():
@@ -98,8 +102,8 @@ class Run(Mapping[int, Checkpoint]):
 
     @property
     def label(self) -> str:
-        """A readable name; it decides nothing."""
-        return self.name
+        """A readable name; it decides nothing. A part has its own: both may have results."""
+        return self.name if self._end is None else f"{self.name}_until_{self._end:05d}"
 
     def series(
         self, analysis: Stackable, array: str | None = None, **params: Any
@@ -136,11 +140,17 @@ class Run(Mapping[int, Checkpoint]):
 
     def until(self, epoch: int) -> Run:
         """The run as it was when this was its last epoch: what was saved since is left out."""
-        self[epoch]  # It knows how to say what is amiss.
+        if epoch not in self:
+            self[epoch]  # It knows how to say what is amiss.
         shorter = Run(self.path, self.pattern)
         shorter.is_whole = False
         kept = {one: path for one, path in self._paths.items() if one <= epoch}
         vars(shorter)["_paths"] = kept
+        shorter._end = self._end if len(kept) == len(self) else max(kept)
+        # What was digested is what the part is of, too.
+        shorter._digested = {
+            one: digested for one, digested in self._digested.items() if one <= epoch
+        }
         return shorter
 
     def following(self, epoch: int | None) -> int | None:
@@ -209,8 +219,9 @@ class Run(Mapping[int, Checkpoint]):
         return epoch in self._paths
 
     def __dask_tokenize__(self) -> Any:
-        roots = [(epoch, one.root.hex) for epoch, one in self.items()]
-        return "artifact_store.Run", roots
+        # All that a function may be told of it, but for where it lies.
+        told = [(epoch, one.__dask_tokenize__()) for epoch, one in self.items()]
+        return "artifact_store.Run", self.label, told, self.config, self.metadata
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__

@@ -20,11 +20,10 @@ from artifact_store.errors import (
     MissingArtifacts,
     ShapesDiffer,
 )
+from artifact_store.runs import EPOCH
 
 if TYPE_CHECKING:
     import xarray
-
-EPOCH = "epoch"
 
 
 def series(

@@ -24,6 +24,7 @@ from artifact_store.manifests import (
     Manifest,
     ParamRecord,
     as_json,
+    format_of,
 )
 from artifact_store.pictures import Format, record_in, with_record
 from artifact_store.stores.base import Store
@@ -173,13 +174,13 @@ def read_stamp(content: bytes, path: str) -> Stamp:
         A newer release wrote it.
     """
     record = record_in(content, path)
+    # First of all: what a newer release writes may have another form.
+    if (found := format_of(record)) not in (None, STAMP_FORMAT):
+        raise UnknownFormat(path, found)
     try:
-        stamp = msgspec.json.decode(record, type=Stamp)
+        return msgspec.json.decode(record, type=Stamp)
     except NOT_JSON as error:
         raise BadStamp(path, f"has a stamp that cannot be read: {error}") from None
-    if stamp.format != STAMP_FORMAT:
-        raise UnknownFormat(path, stamp.format)
-    return stamp
 
 
 def _store_of(artifact: Artifact) -> Store:

@@ -18,6 +18,7 @@ import pytest
 from conftest import RunDirectory, WriteCheckpoint, WriteModule
 from dask.base import tokenize
 from dask.delayed import delayed
+from safetensors.numpy import save_file
 
 from artifact_store import AnalysisPipeline, Checkpoint, Run, analysis
 
@@ -119,6 +120,20 @@ def test_dask_takes_other_content_for_another_thing(
     assert tokenize(NAMED[what](again, grid)) != before
 
 
+@pytest.mark.parametrize("what", ["dataset", "series"])
+def test_dask_takes_another_selection_for_another_thing(what: str, run: Run) -> None:
+    columns = np.arange(1000).repeat(2)
+    others = columns.copy()
+    others[1000] = 7
+    first, again, second = (
+        NAMED[what](run, grid).isel(column=picked).chunk()
+        for picked in (columns, columns, others)
+    )
+
+    assert set(first.__dask_graph__()) == set(again.__dask_graph__())
+    assert not set(first.__dask_graph__()) & set(second.__dask_graph__())
+
+
 def test_dask_takes_an_edited_analysis_for_another(write_module: WriteModule) -> None:
     body = (
         "from artifact_store import analysis\n"
@@ -128,6 +143,41 @@ def test_dask_takes_an_edited_analysis_for_another(write_module: WriteModule) ->
         tokenize(write_module("probe", text).f)
         for text in (body, body + "# a comment\n", body.replace("K = 1", "K = 2"))
     }
+
+    assert len(tokens) == 2
+
+
+@pytest.mark.parametrize("name", ["config", "metadata"])
+def test_dask_takes_a_run_of_which_other_things_are_said_for_another(
+    run: Run, name: str
+) -> None:
+    before = tokenize(run)
+    (run.path / f"{name}.json").write_text('{"rate": 2}')
+
+    assert tokenize(Run(run.path)) != before
+
+
+@pytest.mark.parametrize("named", ["epoch_00100", "other"])
+def test_dask_takes_equal_tensors_of_another_label_for_another_thing(
+    write_checkpoint: WriteCheckpoint, named: str
+) -> None:
+    one, other = (
+        Checkpoint(write_checkpoint(f"{name}.safetensors"))
+        for name in ("epoch_00500", named)
+    )
+
+    assert one.root == other.root and tokenize(one) != tokenize(other)
+
+
+def test_dask_takes_equal_tensors_with_other_metadata_for_another_thing(
+    tmp_path: Path,
+) -> None:
+    tokens = set()
+    for rate in "12":
+        path = tmp_path / rate / "one.safetensors"
+        path.parent.mkdir()
+        save_file({"w": np.ones(3)}, path, metadata={"rate": rate})
+        tokens.add(tokenize(Checkpoint(path)))
 
     assert len(tokens) == 2
 

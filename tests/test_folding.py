@@ -179,6 +179,17 @@ def test_a_row_of_one_array_bears_the_one_name_that_was_declared(run: Run) -> No
     assert unnamed.artifact(run)["value"].dims[0] == "epoch"
 
 
+def test_a_fold_goes_by_the_name_that_was_declared(run: Run) -> None:
+    @fold(name="told")
+    def height(checkpoint: Checkpoint) -> Any:
+        return checkpoint["w"][0, 0]
+
+    height(run)
+
+    assert height.__name__ == "told" == height.key(run).analysis
+    assert (run.path / "artifacts/told/run").exists()
+
+
 def test_a_fold_is_an_analysis_of_a_run(study: ModuleType, run: Run) -> None:
     norms = study.norms
 
@@ -327,6 +338,21 @@ def test_a_run_that_is_shorter_again_hits(
 
     assert study.norms(longer.until(1000))["epoch"].tolist() == [0, 500, 1000]
     assert ran() == []
+
+
+def test_what_is_known_of_a_part_costs_no_rows_of_the_whole(
+    study: ModuleType,
+    run: Run,
+    told: Callable[[], Counter[str]],
+    looked_for: list[str],
+) -> None:
+    study.norms(run.until(500))
+    told()
+    looked_for.clear()
+    study.norms(run)
+
+    assert told() == {"norm made": 1, "norms made": 1}
+    assert looked_for.count("norm") == 2
 
 
 def test_params_are_told_apart(

@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RunDirectory, WriteModule
+from conftest import RunDirectory, WriteCheckpoint, WriteModule
 
 from artifact_store import Artifact, Checkpoint, File, Run, analysis
-from artifact_store.anonymity import AnonymousCheckpoint
-from artifact_store.errors import FileChanged, LabelRead, NotStored, StoreFailed
+from artifact_store.anonymity import AnonymousCheckpoint, AnonymousRun
+from artifact_store.errors import (
+    CheckpointChanged,
+    FileChanged,
+    LabelRead,
+    MissingEpoch,
+    NotStored,
+    StoreFailed,
+)
 from artifact_store.reads import Recorder
+from artifact_store.stores.local import LocalStore
 
 METHOD = """
 from dataclasses import dataclass
@@ -101,6 +109,76 @@ def test_a_run_inside_an_analysis_has_its_epochs_and_unlabelled_checkpoints(
 
     wanted = [run[epoch]["w"].sum() for epoch in run]
     np.testing.assert_array_equal(along(run), wanted)
+
+
+def test_a_part_of_a_run_inside_an_analysis_is_unlabelled_too(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def curious(run: Run) -> Any:
+        return len(run.until(500).name)
+
+    with pytest.raises(LabelRead, match="name"):
+        curious(Run(run_directory()))
+
+
+def test_what_a_part_of_a_run_says_of_the_training_is_asked_for_again(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def rate(run: Run) -> Any:
+        return float(run.until(500).config["rate"])
+
+    folder, told = run_directory(), []
+    for number in (1, 2, 1):
+        (folder / "config.json").write_text(json.dumps({"rate": number}))
+        told.append(rate(Run(folder)))
+
+    assert told == [1, 2, 1]
+
+
+def test_a_checkpoint_replaced_before_a_part_of_the_run_is_read_is_not_taken_for_the_old(
+    run_directory: RunDirectory, write_checkpoint: WriteCheckpoint, settled: None
+) -> None:
+    run, recorder = Run(run_directory()), Recorder(is_strict=True)
+    run.identify(LocalStore(run.path / "artifacts"))
+    given = AnonymousRun(run, recorder, "0")
+    write_checkpoint(
+        "run/checkpoints/checkpoint_epoch_00500.safetensors", v=np.full(4, 7)
+    )
+
+    with pytest.raises(CheckpointChanged):
+        given.until(500)[500]["v"]
+
+
+def test_a_part_of_a_run_has_the_epochs_up_to_its_last(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def told(run: Run) -> Any:
+        part = run.until(500).until(500)
+        assert (7 in part, 500 in part, 1000 in part) == (False, True, False)
+        with pytest.raises(MissingEpoch):
+            part[1000]
+        first = part.following(None)
+        return np.array([*part, first, part.following(first), part.following(500) or 9])
+
+    assert told(Run(run_directory())).tolist() == [0, 500, 0, 500, 9]
+
+
+def test_what_another_analysis_makes_of_a_part_of_the_run_is_not_taken_for_that_of_the_whole(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def number(run: Run) -> Any:
+        return float(len(run))
+
+    @analysis
+    def both(run: Run) -> Any:
+        return np.array([number(run), number(run.until(500))])
+
+    with pytest.warns(NotStored, match="none of its own"):
+        assert both(Run(run_directory())).tolist() == [3, 2]
 
 
 def test_an_analysis_may_hand_its_run_to_another(run_directory: RunDirectory) -> None:

@@ -467,6 +467,23 @@ def test_a_run_is_an_input(run_directory: RunDirectory, calls: Calls) -> None:
     assert (path / "artifacts" / "last").is_dir()
 
 
+def test_a_part_of_a_run_leaves_the_door_of_the_whole_where_it_leads(
+    run_directory: RunDirectory,
+) -> None:
+    @analysis
+    def number(run: Run) -> Any:
+        return float(len(run))
+
+    run = Run(run_directory())
+    number(run)
+    door = run.path / "artifacts/number/run"
+    before = door.resolve()
+    number(run.until(500))
+
+    assert door.resolve() == before
+    assert doors(run.path, "number") == ["run", "run_until_00500"]
+
+
 def test_a_file_is_an_input_by_its_bytes(tmp_path: Path, calls: Calls) -> None:
     @analysis(ignore=("calls",))
     def size(file: File, calls: Calls) -> Any:

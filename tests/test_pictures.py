@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from artifact_store import pictures
-from artifact_store.errors import BadStamp, NoStamp
+from artifact_store.errors import BadStamp, NoStamp, StampTooLarge
 from artifact_store.pictures import Format, record_in, with_record
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"><rect width="1"/></svg>'
@@ -111,6 +111,25 @@ def test_two_records_are_not_believed() -> None:
 
     with pytest.raises(BadStamp, match="x has 2 stamps"):
         record_in(b"<p>" + one + one + b"</p>", "x")
+
+
+def test_a_png_with_two_records_is_not_believed_either() -> None:
+    one = with_record(png(), "png", RECORD, "title", "description")
+    end = one.index(b"IDAT") - 4
+    records = one[one.index(b"iTXt") - 4 : end]
+
+    with pytest.raises(BadStamp, match="x has 2 stamps"):
+        record_in(one[:end] + records + one[end:], "x")
+
+
+@EVERY
+def test_a_record_that_nobody_would_read_is_not_written(
+    format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MAX_RECORD", len(RECORD) - 1)
+
+    with pytest.raises(StampTooLarge, match="Draw it from fewer artifacts"):
+        with_record(PICTURES[format], format, RECORD, "title", "description")
 
 
 def test_a_picture_that_is_cut_short_or_damaged_is_named() -> None:

@@ -205,6 +205,9 @@ def test_what_is_no_part_of_an_input_is_kept_apart(two: Checkpoint) -> None:
         (lambda run: run.following(None), ["the first epoch"]),
         (lambda run: run[run.following(0)], ["the epoch after 0"]),
         (lambda run: [run.epochs, run[500]], ["epochs"]),
+        (lambda run: [500 in run.until(500), run.until(0).epochs], ["epochs"]),
+        (lambda run: run.until(500).config, ["epochs", "metadata"]),
+        (lambda run: run.until(500)[500]["v"], ["epochs", "tensor v"]),
     ],
 )
 def test_what_is_asked_of_a_run_is_noted_and_nothing_else(

@@ -62,6 +62,15 @@ def test_a_run_up_to_an_epoch_is_what_it_was_then(root: Path) -> None:
     assert part.epochs == (0, 500)
 
 
+def test_a_part_of_a_run_is_not_called_as_the_whole(root: Path) -> None:
+    run = Run(root)
+    part = run.until(500)
+
+    assert (run.label, part.label) == ("run", "run_until_00500")
+    assert run.until(123456).label == "run" and part.until(500).label == part.label
+    assert part.until(0).label == "run_until_00000"
+
+
 def test_a_run_says_which_epoch_comes_next(root: Path) -> None:
     run = Run(root)
 

@@ -156,6 +156,11 @@ def test_a_stamp_of_a_newer_release_is_named(stamp: Stamp) -> None:
         read_stamp(changed(stamp, format=2), "fig.svg")
 
 
+def test_a_stamp_of_a_newer_release_may_have_any_form(stamp: Stamp) -> None:
+    with pytest.raises(UnknownFormat, match="newer artifact-store"):
+        read_stamp(changed(stamp, format=2, artifacts="elsewhere"), "fig.svg")
+
+
 def test_of_equal_results_that_of_the_same_checkpoint_is_named(
     run_directory: RunDirectory,
 ) -> None:
