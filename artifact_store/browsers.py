@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # A browser that takes longer hangs.
 PATIENCE_SECONDS: Final = 90.0
 
+# An image in a figure may be anywhere; no name is looked up and no address taken, not even of this machine.
+_NO_HOSTS: Final = "--host-resolver-rules=MAP * ~NOTFOUND"
+
 _INSTALL: Final = "Install Debian's `chromium`"
 _INSTALL_KALEIDO: Final = "Install what drives it, pip install 'artifact-store[analyses]'"  # fmt: skip
 
@@ -109,10 +112,15 @@ def _executable() -> str:
 
 
 async def _opened(path: str) -> Kaleido:
+    from choreographer.browsers.chromium import Chromium
     from kaleido import Kaleido  # 0.2 s, for those who draw
 
+    class Offline(Chromium):
+        def get_cli(self) -> list[str]:
+            return [*super().get_cli(), _NO_HOSTS]
+
     # Formulas would be set by a program from the network.
-    kaleido = Kaleido(path=path, mathjax=False, timeout=None)
+    kaleido = Kaleido(path=path, mathjax=False, timeout=None, browser_cls=Offline)
     try:
         await kaleido.open()
     except BaseException:

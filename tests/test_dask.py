@@ -182,6 +182,18 @@ def test_dask_takes_equal_tensors_with_other_metadata_for_another_thing(
     assert len(tokens) == 2
 
 
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_an_analysis_may_hand_its_inputs_to_dask_strict_or_not(
+    run: Run, is_strict: bool
+) -> None:
+    @analysis(strict=is_strict)
+    def kinds(run: Run) -> Any:
+        every = [run, run[0], run[100], run.until(100), run.until(100)]
+        return float(len(set(map(tokenize, every))))
+
+    assert kinds(run) == 4
+
+
 def test_dask_knows_them_in_another_process(run: Run) -> None:
     script = (
         "import sys\nfrom dask.base import tokenize\nfrom artifact_store import Run\n"

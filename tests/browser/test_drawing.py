@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,30 @@ def test_no_process_is_left_behind(chromium: str) -> None:
 def children() -> set[str]:
     tasks = Path("/proc/self/task").glob("*/children")
     return {child for task in tasks for child in task.read_text().split()}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_image_that_a_figure_has_from_elsewhere_is_not_fetched(
+    draw: Draw, host: str
+) -> None:
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = f"http://{host}:{server.server_port}/pixel.png"
+        place = {"x": 0, "y": 1, "sizex": 1, "sizey": 1, "xref": "paper", "yref": "paper"}  # fmt: skip
+        figure = go.Figure(go.Bar(y=[1, 2]), {"images": [{"source": source, **place}]})
+        drawn = draw(figure, "svg", Size())
+        server.shutdown()
+
+    assert asked == [] and drawn.startswith(b"<svg")
 
 
 def test_what_plotly_cannot_draw_is_an_error_and_the_next_figure_is_drawn(
