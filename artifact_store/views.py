@@ -37,14 +37,11 @@ from artifact_store.pictures import Format
 from artifact_store.plans import Step, impossible, step_of
 from artifact_store.registry import ENTRY_POINTS, view_at, view_named
 from artifact_store.rendering import format_of, rendered, settled
-from artifact_store.runs import Run
+from artifact_store.runs import EPOCH, Run
 from artifact_store.stamps import Stamp, stamp_of, stamped
 from artifact_store.visuals import Visual, visuals_of
 
 Draw = Callable[..., Any]
-
-# A figure that marks the present epoch asks for it by this name.
-EPOCH = "epoch"
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,7 +68,8 @@ def main() -> Answer:
             moved(page, jumps(MOVES))
             after = memory_of(process)
     rows = [
-        f"| {name} | {in_words(statistics.median(step))} | {in_words(statistics.median(jump))} | {in_words(max(*step, *jump))} |"
+        f"| {name} | {in_words(statistics.median(step))} | {in_words(statistics.median(jump))} "
+        f"| {in_words(max(*step, *jump))} |"
         for name, (step, jump) in times.items()
     ]
     table = ["| in sight | a step | a jump | longest |", "|---|---|---|---|", *rows]
