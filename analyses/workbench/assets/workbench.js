@@ -175,6 +175,7 @@
   async function draw() {
     for (const pane of panes.values()) if (pane.follows === "mark") moveMark(pane, epochNow());
     if (underway || !look || !panes.size) return;
+    repaint();
     const wanted = [...panes.values()].filter((pane) => pane.seen && pane.key !== keyOf(pane, wantedOf(pane)));
     if (!wanted.length) {
       // Until each has been looked at, nobody knows what is in sight.
@@ -258,13 +259,13 @@
   }
 
   async function paint(pane, figure) {
-    const layout = { ...figure.layout, template: look[dark.matches ? "dark" : "light"], autosize: true };
+    const layout = { ...figure.layout, template: look[theme()], autosize: true };
     delete layout.title; // The card has a heading, and paper of its own.
     delete layout.paper_bgcolor;
     layout.margin = { t: 28 };
     layout.uirevision = pane.view; // What the reader zoomed into stays.
     const options = { responsive: true, displaylogo: false, displayModeBar: "hover" };
-    pane.drawn = figure;
+    Object.assign(pane, { drawn: figure, theme: theme() });
     await Plotly.react(pane.figure, figure.data, layout, options);
     pane.marked = null;
     if (pane.follows === "mark") moveMark(pane, epochNow());
@@ -295,11 +296,16 @@
     });
   }
 
-  dark.addEventListener("change", () => {
+  const theme = () => (dark.matches ? "dark" : "light");
+
+  // Also from `draw`: a page that nobody looks at may not hear of the change.
+  function repaint() {
     for (const pane of panes.values()) {
-      if (pane.drawn && !pane.figure.hidden) paint(pane, pane.drawn);
+      if (pane.drawn && !pane.figure.hidden && pane.theme !== theme()) paint(pane, pane.drawn);
     }
-  });
+  }
+
+  dark.addEventListener("change", repaint);
 
   // ---- what is missing, and computing it
 
