@@ -26,6 +26,12 @@ State = Literal["running", "finished", "failed", "stopped"]
 # Of an error with its traceback, a page shows the end, which says what happened.
 SHOWN = 2000
 
+# A server that a script started in the background has its children ignore Ctrl-C, which is how they are stopped.
+RUN = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from artifact_store.cli import main
+sys.exit(main())"""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -155,15 +161,7 @@ class Jobs:
             self.folder / f"{number}.jsonl",
             self.folder / f"{number}.txt",
         )
-        command = [
-            sys.executable,
-            "-m",
-            "artifact_store",
-            "run",
-            str(run),
-            "--progress",
-            "json",
-        ]
+        command = [sys.executable, "-c", RUN, "run", str(run), "--progress", "json"]
         command += ["--analysis", ",".join(analyses)]
         command += [] if epoch is None else ["--epochs", str(epoch)]
         with output.open("wb") as out, complaints.open("wb") as err:
