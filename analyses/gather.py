@@ -45,13 +45,13 @@ def report_of(run: Run) -> bytes:
     MissingArtifacts
         Some checkpoint has not been analysed.
     """
-    before = artifacts_of(run)
-    stamp = stamp_of("report", {}, run.name, None, chain(*before.values()))
-    page = render_report(gather(run), beside=len(stamped(b"", "html", stamp)))
-    if _keys(artifacts_of(run)) != _keys(before):
-        return report_of(
-            run
-        )  # Something was computed meanwhile: it must not say what it was not drawn from.
+    shown = artifacts_of(run)
+    stamp = stamp_of("report", {}, run.name, None, chain(*shown.values()))
+    data = gather(run)
+    if data.provenance != _keys(shown):
+        # Something was computed meanwhile: it must not say what it was not drawn from.
+        return report_of(run)
+    page = render_report(data, beside=len(stamped(b"", "html", stamp)))
     return stamped(page.encode(), "html", stamp)
 
 
@@ -99,8 +99,9 @@ def gather(run: Run) -> ReportData:
         norm=norm,
         neurons=neurons,
         activations=activations,
-        provenance=_keys(artifacts_of(run)),
         figures=_figures(run, spectrum, neurons, activations),
+        # Last, when all else has been read.
+        provenance=_keys(artifacts_of(run)),
     )
 
 

@@ -126,10 +126,9 @@ class Span:
         if value is None or len(value) == 0:
             return None
         low, high = map(float, value)
+        # Not of text, each character of which may be a number.
         if low != value[0] or high != value[1]:
-            raise TypeError(
-                value
-            )  # As text is, of which each character may be a number.
+            raise TypeError(value)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(value)
         return low, high

@@ -17,6 +17,7 @@ from analyses.figures.style import (
     drawn,
     epoch_axis,
     epoch_line,
+    loss_axis,
 )
 
 
@@ -56,11 +57,7 @@ def loss_curves(
         [*curves, *marked],
         "Loss over training",
         xaxis=epoch_axis(epochs),
-        yaxis={
-            "title": {"text": "cross-entropy (nats, log scale)"},
-            "type": "log",
-            "exponentformat": "power",
-        },
+        yaxis=loss_axis(),
         hovermode="x unified",
         shapes=[] if epoch is None else [epoch_line(epoch)],
     )

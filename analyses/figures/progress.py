@@ -15,6 +15,7 @@ from analyses.figures.style import (
     drawn,
     epoch_axis,
     epoch_line,
+    loss_axis,
 )
 
 
@@ -70,11 +71,7 @@ def progress_measures(
         "Progress measures: loss by the key frequencies alone, and without them",
         showlegend=True,
         xaxis=epoch_axis(times),
-        yaxis={
-            "title": {"text": "cross-entropy (nats, log scale)"},
-            "type": "log",
-            "exponentformat": "power",
-        },
+        yaxis=loss_axis(),
         hovermode="x unified",
         shapes=[] if epoch is None else [epoch_line(epoch)],
     )

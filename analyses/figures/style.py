@@ -170,6 +170,15 @@ def share_axis(title: str, *, peak: float) -> dict[str, Any]:
     return {"title": {"text": title}, "range": [0, peak], "tickformat": ".0%"}
 
 
+def loss_axis() -> Spec:
+    """An axis of losses, which fall by powers of ten."""
+    return {
+        "title": {"text": "cross-entropy (nats, log scale)"},
+        "type": "log",
+        "exponentformat": "power",
+    }
+
+
 def epoch_line(epoch: float) -> dict[str, Any]:
     """A vertical line at the present epoch, over the whole height of a plot."""
     return {

@@ -11,11 +11,9 @@ import sys
 import threading
 from pathlib import Path
 
-from werkzeug.serving import BaseWSGIServer
-
 from analyses.workbench.jobs import Jobs
 from analyses.workbench.server import create_app, serve
-from analyses.workbench.sources import Sources, can_be_read, loaded
+from analyses.workbench.sources import can_be_read, loaded
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the source files; 200 of them take a millisecond."""
@@ -28,32 +26,27 @@ def serve_until(folder: Path, host: str, port: int) -> int:
     server = serve(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{server.server_port}/  (Ctrl-C ends it)", flush=True)
-    over = threading.Event()
-    watch = threading.Thread(
-        target=_watch, args=(server, sources, jobs, over), daemon=True
-    )
-    watch.start()
+    over, anew = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        """End the server once its code was edited, and another one can take its place."""
+        while not over.wait(LOOK_EVERY):
+            sources.look()
+            if sources.edited and can_be_read(sources.edited) and not jobs.under_way():
+                anew.set()
+                server.shutdown()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
-        # Only the watch ends it otherwise.
-        server.server_close()
+        server.serve_forever()  # Begun once, it takes Ctrl-C for `shutdown`.
+    over.set()
+    if anew.is_set():
         print(f"Edited: {', '.join(sources.edited)}. Beginning anew.", flush=True)
         jobs.leave()
         again = ["--port", str(server.server_port)]
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], *again])
-    over.set()
     for job in jobs.leave():
         names = ", ".join(job.analyses)
         print(f"{names} of {job.run} goes on; `kill -INT {job.process.pid}` stops it.")
     return 0
-
-
-def _watch(
-    server: BaseWSGIServer, sources: Sources, jobs: Jobs, over: threading.Event
-) -> None:
-    """End the server once its code was edited, and another one can take its place."""
-    while not over.wait(LOOK_EVERY):
-        sources.look()
-        if sources.edited and can_be_read(sources.edited) and not jobs.under_way():
-            server.shutdown()
-            return
