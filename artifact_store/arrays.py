@@ -1,7 +1,6 @@
 """Arrays: numpy to zarr and back.
 
     arrays, dims ──► ArraySet ──► *write_group* ──► StoredArray ─┬─► *open_array*
-                                                                 ├─► *LazyArray*
                                                                  └─► *digest_group*
 
 A set of arrays is one zarr v3 group with consolidated metadata, which plain zarr
@@ -17,11 +16,10 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from artifact_store.arraysets import (
     ArraySet,
@@ -69,14 +67,15 @@ __all__ = [
     "ArraySet",
     "Codec",
     "FileStat",
-    "LazyArray",
     "StoredArray",
     "describe_group",
     "digest_arrays",
     "digest_group",
     "file_stats",
+    "metadata_files",
     "normalize",
     "open_array",
+    "open_rows",
     "sync_group",
     "write_group",
 ]
@@ -147,6 +146,13 @@ def _group_json(stored: tuple[StoredArray, ...]) -> bytes:
     return msgspec.json.encode(group, order="sorted")
 
 
+def metadata_files(stored: Iterable[StoredArray]) -> dict[str, bytes]:
+    """What zarr is told of a group of these arrays, by the name of each file in it."""
+    ordered = tuple(sorted(stored, key=lambda array: array.name))
+    each = {f"{array.name}/zarr.json": _array_json(array) for array in ordered}
+    return each | {"zarr.json": _group_json(ordered)}
+
+
 def sync_group(directory: str | Path) -> None:
     """Wait until the group is on disk; its name in the folder above is not included."""
     sync_tree(str(directory))
@@ -208,10 +214,12 @@ def _read(path: str, stored: StoredArray, expected: FileStat | None) -> bytes:
         return os.pread(descriptor, stored.nbytes, 0)
 
 
-def _open_rows(
+def open_rows(
     directory: str | Path, stored: StoredArray, rows: slice, expected: FileStat | None
 ) -> AnyArray:
-    """Consecutive rows of an uncompressed array, read-only; of few, exactly their bytes are read."""
+    """Consecutive rows, read-only; of few rows of an uncompressed array, exactly their bytes are read."""
+    if stored.codec == "zstd":
+        return _open_compressed(directory, stored, expected)[rows]
     # Touching a map has the system read ahead: up to 8 MB for a row of 50 KB (bench_partial_read).
     if (rows.stop - rows.start) * stored.row_bytes >= MAP_BYTES:
         return open_array(directory, stored, expected)[rows]
@@ -230,83 +238,6 @@ def _open_compressed(
 def _read_only(array: AnyArray) -> AnyArray:
     array.flags.writeable = False
     return array
-
-
-class LazyArray(msgspec.Struct, frozen=True):
-    """An array on disk, read where it is indexed, as numpy indexes; keeps nothing open.
-
-    Of a compressed array, the rows from the first to the last one asked for are decoded.
-    """
-
-    directory: str
-    stored: StoredArray
-    expected: FileStat | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.stored.shape
-
-    @property
-    def ndim(self) -> int:
-        return len(self.stored.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.stored.dtype)
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        return self.stored.dims
-
-    @property
-    def nbytes(self) -> int:
-        return self.stored.nbytes
-
-    @property
-    def content(self) -> str:
-        """What it holds, in a store, where data are named by their digest."""
-        return f"{os.path.basename(self.directory)}/{self.stored.name}"
-
-    def __dask_tokenize__(self) -> Any:
-        return "artifact_store.LazyArray", self.content
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of an array without axes")
-        return self.shape[0]
-
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> AnyArray:
-        whole = open_array(self.directory, self.stored, self.expected)
-        return np.array(whole, dtype=dtype, copy=copy)
-
-    def __getitem__(self, index: Any) -> Any:
-        if self.stored.codec == "raw" and self.nbytes < MAP_BYTES:
-            return open_array(self.directory, self.stored, self.expected)[index]
-        rows, within = _split_index(index, len(self))
-        if self.stored.codec == "raw":
-            return _open_rows(self.directory, self.stored, rows, self.expected)[within]
-        compressed = _open_compressed(self.directory, self.stored, self.expected)
-        return compressed[rows][within]
-
-
-def _split_index(index: Any, length: int) -> tuple[slice, Any]:
-    """Rows that hold all of `index`, and where it lies within these rows."""
-    match index if isinstance(index, tuple) else (index,):
-        case (int() | np.integer() as first, *rest) if not isinstance(first, bool):
-            if not -length <= first < length:
-                raise IndexError(
-                    f"index {first} is out of bounds for axis 0 with size {length}"
-                )
-            row = int(first) % length
-            return slice(row, row + 1), (0, *rest)
-        case (slice() as first, *rest):
-            picked = range(length)[first]
-            low, high = sorted((picked[0], picked[-1])) if picked else (0, -1)
-            return slice(low, high + 1), (slice(None, None, picked.step), *rest)
-        case _:
-            return slice(0, length), index
 
 
 def describe_group(directory: str | Path) -> tuple[StoredArray, ...]:

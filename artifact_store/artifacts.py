@@ -14,15 +14,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from artifact_store.arrays import (
-    LazyArray,
-    StoredArray,
-    describe_group,
-    open_array,
-)
+from artifact_store.arrays import StoredArray
 from artifact_store.digests import Digest
-from artifact_store.errors import MissingArray
+from artifact_store.errors import MissingArray, NotOnDisk
 from artifact_store.files import DigestMemo
+from artifact_store.groups import LazyArray
 from artifact_store.keys import Key
 from artifact_store.manifests import Provenance
 from artifact_store.markup import dim, facts, mono, table, title_of, whole
@@ -30,6 +26,7 @@ from artifact_store.quantities import duration, size
 from artifact_store.reads import Question
 from artifact_store.stores.base import Entry
 from artifact_store.terminals import visible
+from artifact_store.urls import is_url
 
 if TYPE_CHECKING:
     import xarray
@@ -62,8 +59,15 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
 
     @property
     def path(self) -> Path:
-        """The zarr group on disk."""
-        return Path(self.entry.directory)
+        """The zarr group on disk; `NotOnDisk` if it lies in a bucket."""
+        if is_url(self.place):
+            raise NotOnDisk(self.label, self.place)
+        return Path(self.place)
+
+    @property
+    def place(self) -> str:
+        """The zarr group: its path on disk, or its URL."""
+        return self.entry.directory
 
     @property
     def label(self) -> str:
@@ -78,11 +82,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
     @property
     def zarr(self) -> Group:
         """The same, opened by zarr-python, read-only."""
-        from zarr import open_group  # 0.3 s, for those who ask
-
-        # Zarr believes its metadata, of which no other reader here needs a byte.
-        describe_group(self.entry.directory)
-        return open_group(self.entry.directory, mode="r")
+        return self.entry.group.as_zarr()
 
     def keys(self) -> tuple[str, ...]:
         """The names of the arrays, sorted."""
@@ -101,9 +101,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         """The array of this name, unread."""
         for stored in self.entry.manifest.arrays:
             if stored.name == name:
-                return LazyArray(
-                    self.entry.directory, stored, self.entry.files.get(name)
-                )
+                return LazyArray(self.entry.group, stored)
         raise MissingArray(self.label, name, self.keys())
 
     def numpy(self) -> Any:
@@ -146,8 +144,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         return "artifact_store.Artifact", self.entry.manifest.told.hex
 
     def _open(self, stored: StoredArray) -> np.ndarray[Any, Any]:
-        files = self.entry.files
-        return open_array(self.entry.directory, stored, files.get(stored.name))
+        return self.entry.group.open(stored)
 
     def __repr__(self) -> str:
         arrays = ", ".join(
@@ -167,7 +164,7 @@ class Artifact(msgspec.Struct, frozen=True, weakref=True):
         known["key"], known["output"] = mono(self.key.digest.short), mono(
             self.output_digest.short
         )
-        known["zarr"] = mono(self.path)
+        known["zarr"] = mono(self.place)
         return whole(
             title_of(self.label, dim(said)),
             table(["array", "dimensions", "shape", "dtype", ">size"], rows),

@@ -741,6 +741,20 @@ class MissingArray(ArtifactStoreError, KeyError):
         return f"{self.artifact} has no array {self.name!r}. It has {', '.join(map(repr, self.names))}."
 
 
+class NotOnDisk(ArtifactStoreError, AttributeError):
+    """An artifact that lies in a bucket has no path."""
+
+    def __init__(self, artifact: str, url: str) -> None:
+        super().__init__(artifact, url)
+        self.artifact, self.url = artifact, url
+
+    def __str__(self) -> str:
+        return (
+            f"{self.artifact} lies at {self.url}, and not on a disk of this machine. Read it as an array, by its "
+            "`.zarr` or `.to_xarray()`; or bring it here with `artifact-store pull`."
+        )
+
+
 class MissingArtifacts(ArtifactStoreError, LookupError):
     """Some epochs of a run have no artifact."""
 
@@ -849,6 +863,67 @@ class NotAnAnalysis(ArtifactStoreError, TypeError):
 
     def __str__(self) -> str:
         return f"{self.name} is not an analysis: {self.problem}. Name one as module:function, decorated with @analysis."
+
+
+class ResultsDiffer(UserWarning):
+    """Two computations of one call gave different results, so its function is not pure."""
+
+    def __init__(
+        self, key: str, location: str, kept: str, other: str, host: str, created: str
+    ) -> None:
+        super().__init__(key, location, kept, other, host, created)
+        self.key, self.location, self.kept, self.other = key, location, kept, other
+        self.host, self.created = host, created
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} was computed twice, with different results: {self.location} holds {self.kept}, computed on "
+            f"{self.host} at {self.created}, which is returned; the one computed here, {self.other}, is not kept. Its "
+            "function depends on something that is in no key, such as a seed or the number of threads."
+        )
+
+
+class UnknownUrl(ArtifactStoreError, ValueError):
+    """A URL of a kind that nothing here opens, or that says what it cannot mean."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(url, cause)
+        self.url, self.cause = url, cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} cannot be opened ({self.cause}). Write s3://bucket/prefix, gs://bucket/prefix, "
+            "az://account/container/prefix, memory://name, or the path of a directory."
+        )
+
+
+class BucketFailed(ArtifactStoreError, OSError):
+    """What lies below a URL could not be read or written, although it was tried again."""
+
+    def __init__(self, url: str, done: str, cause: str) -> None:
+        super().__init__(url, done, cause)
+        self.url, self.done, self.cause = url, done, cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} could not be {self.done} ({self.cause}). Look whether the bucket is there and can be reached, "
+            "and whether the credentials that the environment or the machine has are good for it; "
+            "`artifact-store doctor`, with the URL of the store, tries all of it."
+        )
+
+
+class BucketForked(ArtifactStoreError, RuntimeError):
+    """A forked process was to use the connections of its parent."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} was opened before this process was forked, and its connections belong to the parent. Start "
+            "workers with the method spawn or forkserver, as joblib and dask do."
+        )
 
 
 class MissingPackage(ArtifactStoreError, ImportError):

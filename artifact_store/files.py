@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from artifact_store.digests import Digest, Hasher
+from artifact_store.digests import Digest, Hasher, digest_of
 from artifact_store.errors import FileChanged, MissingFile
 from artifact_store.reads import Question
 
@@ -50,6 +50,16 @@ class Signature(NamedTuple):
         return cls(
             status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
         )
+
+    @classmethod
+    def of_tag(cls, size: int, tag: str) -> Signature:
+        """That of a file in a bucket, whose server gives it another tag whenever it is written."""
+        return cls(size, 0, 0, int(digest_of("tag", tag.encode()).hex, 16))
+
+    @property
+    def is_tag(self) -> bool:
+        """Whether it means the same on every host, and after every boot."""
+        return self.mtime_ns == self.ctime_ns == 0
 
 
 Signatures: TypeAlias = tuple[Signature, ...]

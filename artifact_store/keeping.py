@@ -1,8 +1,8 @@
-"""The steps between a call and its store: find, reuse, publish, set aside. The procedure is in `memoize`."""
+"""The steps between a call and its store: find, reuse, publish, replace, set aside. The procedure is in `memoize`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from artifact_store.artifacts import Artifact
@@ -15,6 +15,7 @@ from artifact_store.errors import (
     StoreFailed,
 )
 from artifact_store.events import Published, SetAside, emit, log
+from artifact_store.keys import Key
 from artifact_store.reads import Read
 from artifact_store.results import returned
 from artifact_store.stores.base import Entry, Publication
@@ -86,7 +87,7 @@ def set_aside(call: Call, corrupt: CorruptArtifact) -> None:
 def set_aside_if_there(call: Call, found: Entry, corrupt: CorruptArtifact) -> None:
     """The same of an entry that could not be read since it was found; if it was evicted since, it is not corrupt."""
     now = find_sound(call)
-    if now is not None and now.files == found.files and not _can_be_read(now):
+    if now is not None and now.group == found.group and not _can_be_read(now):
         set_aside(call, corrupt)
 
 
@@ -114,9 +115,20 @@ def only_computed(call: Call, made: Publication) -> OnlyComputed:
 
 
 def publish(call: Call, publication: Publication) -> Entry:
-    """Keep a result; if that fails, the error carries the result."""
+    """Keep a result, unless somebody was faster; if that fails, the error carries the result."""
+    return _kept(call, publication, call.store.publish)
+
+
+def replace(call: Call, publication: Publication) -> Entry:
+    """Keep a result in place of what is there, likewise."""
+    return _kept(call, publication, call.store.replace)
+
+
+def _kept(
+    call: Call, publication: Publication, keep: Callable[[Key, Publication], Entry]
+) -> Entry:
     try:
-        made = call.store.publish(publication.key or call.key, publication)
+        made = keep(publication.key or call.key, publication)
     except (ArtifactStoreError, OSError) as error:
         result = returned(publication.arrays, publication.single)
         raise StoreFailed(

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -151,6 +151,6 @@ def _in_a_name(value: object) -> str:
     return str(value) if plain else shown(value)
 
 
-def key_of_manifest(path: Path) -> Key:
+def key_of_manifest(path: PurePath) -> Key:
     """The key whose manifest lies at `path`: the inverse of `Layout.manifest`."""
     return Key(path.parent.parent.name, Digest("blake3", path.parent.name + path.stem))

@@ -74,11 +74,15 @@ def moment() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
-class Seal(msgspec.Struct, frozen=True):
-    """The stat of each data file when its content was last known to be right, and the boot in which that was."""
+class Seal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The stat of each data file when its content was last known to be right, and the boot in which that was.
+
+    Of what lies in a bucket, it is the tag that the server gave each, which changes whenever one is written.
+    """
 
     boot: str
     files: dict[str, FileStat]
+    tags: dict[str, str] = {}
 
 
 class Manifest(msgspec.Struct, frozen=True):

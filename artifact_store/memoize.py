@@ -49,6 +49,7 @@ from artifact_store.keeping import (
     find_sound,
     only_computed,
     publish,
+    replace,
     reuse,
     set_aside_if_there,
     stored,
@@ -246,7 +247,7 @@ class Analysis(Generic[P, R]):
         return Recomputation(after, before)
 
     def _replaced(self, call: Call) -> Artifact:
-        return Artifact(publish(call, compute(call, self._function)))
+        return Artifact(replace(call, compute(call, self._function)))
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call."""

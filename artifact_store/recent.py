@@ -72,6 +72,13 @@ class Recent(Generic[K, V]):
             while self._size > self._limit:
                 self._size -= self._size_of(self._held.popitem(last=False)[1])
 
+    def pop(self, key: K) -> V | None:
+        """The value of a key, which is at hand no longer; `None` if it was not."""
+        with self._lock:
+            value = self._held.pop(key, None)
+            self._size -= 0 if value is None else self._size_of(value)
+        return value
+
     def __len__(self) -> int:
         return len(self._held)
 

@@ -16,7 +16,7 @@ import numpy as np
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from artifact_store.arrays import LazyArray
+from artifact_store.groups import LazyArray
 from artifact_store.reads import answer_of
 
 
@@ -58,8 +58,7 @@ class _Stack(BackendArray):
         # Equal records are one: a worker that is sent a thousand arrays is then sent little more than their names.
         known: dict[Any, Any] = {}
         self._arrays = tuple(
-            LazyArray(a.directory, known.setdefault(a.stored, a.stored), a.expected)
-            for a in arrays
+            LazyArray(a.group, known.setdefault(a.stored, a.stored)) for a in arrays
         )
         self.shape = (len(arrays), *arrays[0].shape)
         self.dtype = arrays[0].dtype

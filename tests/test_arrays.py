@@ -27,7 +27,6 @@ from artifact_store import shards
 from artifact_store.arrays import (
     Codec,
     FileStat,
-    LazyArray,
     StoredArray,
     describe_group,
     digest_arrays,
@@ -48,9 +47,14 @@ from artifact_store.errors import (
     DimsMismatch,
     UnstorableArray,
 )
+from artifact_store.groups import FolderGroup, LazyArray
 
 CODECS: tuple[Codec, ...] = ("raw", "zstd")
 ORDERS = ("<", ">")
+
+
+def lazy_array(group: str | Path, stored: StoredArray) -> LazyArray:
+    return LazyArray(FolderGroup(str(group), {}), stored)
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def test_every_reader_sees_the_same_bits(
         (stored,) = write_group(group, arrays, codec=codec)
 
         assert bits(open_array(group, stored)) == bits(array)
-        assert bits(LazyArray(str(group), stored)) == bits(array)
+        assert bits(lazy_array(group, stored)) == bits(array)
         assert bits(with_tensorstore(group / "x")) == bits(array)
         opened = zarr.open_group(group, mode="r")["x"]
         assert isinstance(opened, zarr.Array)
@@ -458,7 +462,7 @@ def test_a_file_of_another_stat_than_expected_is_refused(
     for changed in ({"ctime_ns": 1}, {"mtime_ns": 1}, {"inode": 1}):
         other = msgspec.structs.replace(expected, **changed)
         with pytest.raises(CorruptArtifact, match="written to after it was verified"):
-            LazyArray(str(group), records[0], other)[0]
+            LazyArray(FolderGroup(str(group), {"x": other}), records[0])[0]
 
 
 def test_what_was_read_of_a_file_of_known_content_is_not_read_again(
@@ -493,7 +497,7 @@ def test_a_lazy_array_is_indexed_as_numpy_indexes(
 ) -> None:
     values = np.arange(30, dtype="i4").reshape(10, 3)
     (stored,) = write_group(tmp_path / "group", normalize({"x": values}), codec=codec)
-    lazy = LazyArray(str(tmp_path / "group"), stored)
+    lazy = lazy_array(tmp_path / "group", stored)
 
     assert bits(lazy[index]) == bits(values[index])
     assert type(lazy[index]) is type(values[index])
@@ -501,7 +505,7 @@ def test_a_lazy_array_is_indexed_as_numpy_indexes(
 
 def test_a_lazy_array_says_what_it_is_without_reading(codec: Codec) -> None:
     stored = StoredArray("x", "<f4", (5, 2), ("a", "b"), 5, "raw", 60)
-    lazy = LazyArray("/nowhere", stored)
+    lazy = lazy_array("/nowhere", stored)
 
     assert (lazy.shape, lazy.ndim, lazy.dims) == ((5, 2), 2, ("a", "b"))
     assert (lazy.dtype, lazy.nbytes, len(lazy)) == (np.dtype("f4"), 40, 5)
@@ -518,7 +522,7 @@ def test_a_lazy_array_ends_where_numpy_ends(
     )
 
     with pytest.raises(IndexError):
-        LazyArray(str(tmp_path / "group"), stored)[index]
+        lazy_array(tmp_path / "group", stored)[index]
 
 
 def test_zstd_takes_less_space_and_plain_zarr_reads_it(

@@ -26,7 +26,7 @@ from artifact_store.staging import staged
 from artifact_store.stores import records
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
-from artifact_store.stores.records import _memo_name
+from artifact_store.stores.records import memo_name
 
 
 @pytest.fixture
@@ -300,7 +300,7 @@ def test_digests_that_were_noted_in_another_boot_are_garbage_when_they_are_old(
         patched.setattr(records, "boot_id", lambda: boot)
         store.remember(signatures[1], digests)
     kept, memo = (
-        Path(layout.record("digests", _memo_name(one))) for one in signatures[:2]
+        Path(layout.record("digests", memo_name(one))) for one in signatures[:2]
     )
     assert found(store, "record") == []
     aged(kept), aged(memo)
@@ -315,7 +315,7 @@ def test_digests_that_are_damaged_are_garbage_when_they_are_old(
 ) -> None:
     signature = (Signature(1, 2, 3, 4),)
     store.remember(signature, {"w": Digest("blake3", "a" * 64)})
-    memo = Path(layout.record("digests", _memo_name(signature)))
+    memo = Path(layout.record("digests", memo_name(signature)))
     memo.write_text("{}")
     aged(memo)
 

@@ -42,8 +42,14 @@ class StoreAround:
     def lease(self, key: Key) -> AbstractContextManager[None]:
         return self._inner.lease(key)
 
+    def foresee(self, keys: Sequence[Key]) -> None:
+        self._inner.foresee(keys)
+
     def publish(self, key: Key, publication: Publication) -> Entry:
         return self._inner.publish(key, publication)
+
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        return self._inner.replace(key, publication)
 
     def steps(self, node: Digest) -> Sequence[Step]:
         return self._inner.steps(node)
@@ -98,6 +104,9 @@ class ReadOnlyStore(StoreAround):
     def publish(self, key: Key, publication: Publication) -> Entry:
         raise ReadOnly(self.location)
 
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        raise ReadOnly(self.location)
+
     def remove(self, keys: Iterable[Key]) -> int:
         raise ReadOnly(self.location)
 
@@ -147,7 +156,11 @@ class RefreshingStore(StoreAround):
         return [one for one in self._inner.steps(node) if isinstance(one, Found)]
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        entry = self._inner.publish(key, publication)
+        # What was there before is what is to be refreshed.
+        return self.replace(key, publication)
+
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        entry = self._inner.replace(key, publication)
         self._fresh.add(key)
         return entry
 

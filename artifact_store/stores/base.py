@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from artifact_store.arrays import ArraySet, Codec, FileStat
+from artifact_store.arrays import ArraySet, Codec, StoredArray
 from artifact_store.digests import Digest
 from artifact_store.files import DigestMemo
+from artifact_store.groups import Group
 from artifact_store.keys import Key
-from artifact_store.manifests import Manifest, Provenance
+from artifact_store.manifests import MANIFEST_FORMAT, Manifest, Provenance, Seal
 from artifact_store.reads import Read, Step
 
 
@@ -21,17 +22,21 @@ class Entry(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    files
-        The stat of each data file whose content is known to be right.
+    group
+        Its arrays, whose content is known to be right.
     home
         Where to keep what is made of it, if not beside it.
     """
 
     key: Key
     manifest: Manifest
-    directory: str
-    files: Mapping[str, FileStat]
+    group: Group
     home: str = ""
+
+    @property
+    def directory(self) -> str:
+        """The path or URL of its zarr group."""
+        return self.group.place
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -68,6 +73,24 @@ class Publication(msgspec.Struct, frozen=True):
     kinship: str = ""
     key: Key | None = None
 
+    def manifest(
+        self, key: Key, output: str, stored: tuple[StoredArray, ...], seal: Seal
+    ) -> Manifest:
+        """The record of it, with its arrays as they were stored."""
+        return Manifest(
+            format=MANIFEST_FORMAT,
+            key=key.digest.hex,
+            analysis=key.analysis,
+            output=output,
+            single=self.single,
+            arrays=stored,
+            seal=seal,
+            provenance=self.provenance,
+            reads=self.reads,
+            outside=self.outside,
+            flags=self.flags,
+        )
+
 
 class Store(DigestMemo, Protocol):
     """Keeps entries.
@@ -89,8 +112,18 @@ class Store(DigestMemo, Protocol):
     def lease(self, key: Key) -> AbstractContextManager[None]:
         """The right to compute `key`, as soon as nobody else has it."""
 
+    def foresee(self, keys: Sequence[Key]) -> None:
+        """Look many keys up at once, where that is quicker, so that the next `find` of each need not."""
+
     def publish(self, key: Key, publication: Publication) -> Entry:
-        """Make a result visible, all at once."""
+        """Make a result visible, all at once.
+
+        Who was first to publish the same call under its key has published it for all: his entry is given, and a
+        result that differs from his is told (`winners`).
+        """
+
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        """As `publish`, but in place of whatever is there."""
 
     def steps(self, node: Digest) -> Sequence[Step]:
         """What computations did next whose reads so far have this digest."""

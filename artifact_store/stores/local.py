@@ -43,13 +43,13 @@ from artifact_store.descriptors import refuse_links, sync
 from artifact_store.digests import Digest
 from artifact_store.errors import ArtifactStoreError, CorruptArtifact
 from artifact_store.files import Signatures
+from artifact_store.groups import FolderGroup, files_of
 from artifact_store.keys import Key
 from artifact_store.layout import HIDDEN, Layout
 from artifact_store.leases import leased, place_of
 from artifact_store.listing import listed_keys, manifest_at
 from artifact_store.manifests import (
     DURABLE,
-    MANIFEST_FORMAT,
     Manifest,
     boot_id,
     is_sealed,
@@ -72,6 +72,7 @@ from artifact_store.stores.quarantine import set_aside
 from artifact_store.stores.records import Records, look, read
 from artifact_store.stores.removal import remove
 from artifact_store.stores.seen import SeenEntries
+from artifact_store.stores.winners import compare, is_same_call
 from artifact_store.workers import worker
 
 _GITIGNORE = (
@@ -97,6 +98,9 @@ _KIN = 20
 
 # From here on, arrays are written while they are digested: both take longer than starting a thread.
 _LARGE = 4 << 20
+
+# Gives the entry that is to stay in place of a manifest of ours, if there is one.
+Winner: TypeAlias = Callable[[Key, Manifest], Entry | None]
 
 Write: TypeAlias = Callable[[], tuple[StoredArray, ...]]
 
@@ -146,7 +150,9 @@ class LocalStore:
     def _sealed(self, key: Key) -> Entry | None:
         """The entry under a key; what had to be read to be known as right is noted, for the processes to come."""
         entry = self._read(key)
-        if entry is not None and not is_sealed(entry.manifest.seal, entry.files):
+        if entry is not None and not is_sealed(
+            entry.manifest.seal, files_of(entry.group)
+        ):
             self._seal(entry)
         return entry
 
@@ -168,7 +174,7 @@ class LocalStore:
             # as he sees that they were named meanwhile (`take`).
             time.sleep(waits[0])
             return self._read(key, waits[1:])
-        entry = Entry(key, manifest, directory, files)
+        entry = Entry(key, manifest, FolderGroup(directory, files))
         self._seen.note(entry, self._layout.manifest(key), status)
         return entry
 
@@ -224,7 +230,9 @@ class LocalStore:
 
     def _seal(self, entry: Entry) -> None:
         """Note the stat under which data were found right. Where we may not write, each process checks once."""
-        path, seal = self._layout.manifest(entry.key), seal_of(entry.files, boot_id())
+        path, seal = self._layout.manifest(entry.key), seal_of(
+            files_of(entry.group), boot_id()
+        )
         sealed = msgspec.structs.replace(entry.manifest, seal=seal)
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             # While the data were read, the entry may have been removed or replaced. What happens to it between these
@@ -251,10 +259,19 @@ class LocalStore:
         # Before anything of ours is made: a directory that was there before may not be ours alone.
         self._is_new = self._is_new or not os.path.lexists(self._layout.root)
 
+    def foresee(self, keys: Sequence[Key]) -> None:
+        pass  # To look one up takes no longer than to look up many.
+
     def publish(self, key: Key, publication: Publication) -> Entry:
+        return self._lastingly(key, publication, self._winner)
+
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        return self._lastingly(key, publication, lambda key, ours: None)
+
+    def _lastingly(self, key: Key, publication: Publication, winner: Winner) -> Entry:
         for _ in range(_ATTEMPTS):
             try:
-                entry = self._published(key, publication)
+                entry = self._published(key, publication, winner)
             except (CorruptArtifact, OSError) as error:
                 if not _is_missing(error):
                     raise
@@ -263,35 +280,37 @@ class LocalStore:
             # and looks once more: so they are there, or stay.
             if touched(entry.directory):
                 return entry
-        return self._published(key, publication)
+        return self._published(key, publication, winner)
 
-    def _published(self, key: Key, publication: Publication) -> Entry:
+    def _winner(self, key: Key, ours: Manifest) -> Entry | None:
+        """The entry of who was faster: a host whose locks are not seen here, for instance."""
+        try:
+            there = self._read(key, ())
+        except (ArtifactStoreError, OSError):
+            return None
+        if there is None or not is_same_call(ours, there.manifest):
+            return None
+        compare(key, ours, there.manifest, self.location)
+        return there
+
+    def _published(self, key: Key, publication: Publication, winner: Winner) -> Entry:
         with self._stage() as stage:
             output, directory, stored = self._publish_data(stage, key, publication)
             files = file_stats(directory, stored)
-            manifest = Manifest(
-                format=MANIFEST_FORMAT,
-                key=key.digest.hex,
-                analysis=key.analysis,
-                output=output,
-                single=publication.single,
-                arrays=stored,
-                seal=seal_of(files, DURABLE if publication.durable else boot_id()),
-                provenance=publication.provenance,
-                reads=publication.reads,
-                outside=publication.outside,
-                flags=publication.flags,
-            )
+            seal = seal_of(files, DURABLE if publication.durable else boot_id())
+            manifest = publication.manifest(key, output, stored, seal)
             for (kind, digest), make in publication.details.items():
                 self._records.keep_once(stage, kind, digest, make)
             for node, step in publication.steps.items():
                 self._records.keep_step(stage, node, step, key)
             self._records.keep_kin(key, publication.kinship)
-            # The manifest goes last: whoever sees it may rely on every array it names.
-            stage.appear(render_manifest(manifest), self._layout.manifest(key))
+            entry = winner(key, manifest)
+            if entry is None:
+                # The manifest goes last: whoever sees it may rely on every array it names.
+                stage.appear(render_manifest(manifest), self._layout.manifest(key))
+                entry = Entry(key, manifest, FolderGroup(directory, files))
             if publication.durable:
                 sync_upward(self._layout.manifest(key), self.location)
-            entry = Entry(key, manifest, directory, files)
             self._label(stage, entry, publication.label)
         return entry
 

@@ -16,7 +16,7 @@ from artifact_store.layout import (
 )
 from artifact_store.modes import ModeName, seen_by_mode
 from artifact_store.stores.base import Store
-from artifact_store.stores.local import open_store
+from artifact_store.stores.opening import store_opened
 from artifact_store.stores.overlay import absolute, overlay
 
 STORE_VARIABLE = "ARTIFACT_STORE"
@@ -43,19 +43,19 @@ def chosen_store(
 def _store_meant(declared: Store | str | None, home: Path | None) -> Store | None:
     if declared:
         if isinstance(declared, str | os.PathLike):
-            return open_store(absolute(declared))
+            return store_opened(absolute(declared))
         return declared
     said = variable(STORE_VARIABLE)
     if said is not None:
         return _store_named(said)
-    return None if home is None else open_store(str(home))
+    return None if home is None else store_opened(str(home))
 
 
 def _store_named(said: str) -> Store:
     """As of PATH: one directory, or a private one and those that lie below it."""
     private, *shared = named = said.split(os.pathsep)
     if all(named):
-        return overlay(private, *shared) if shared else open_store(absolute(private))
+        return overlay(private, *shared) if shared else store_opened(absolute(private))
     advice = (
         "Name directories, with the private one first. One whose name has a colon is named by @analysis(store=...), "
         "or by overlay(...)."

@@ -28,7 +28,7 @@ from artifact_store.manifests import Manifest
 from artifact_store.reads import Step
 from artifact_store.stores.around import ReadOnlyStore, StoreAround
 from artifact_store.stores.base import Entry, Store
-from artifact_store.stores.local import open_store
+from artifact_store.stores.opening import store_opened
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def _overlay(private: str, *shared: str) -> OverlayStore:
     for one in shared:
         if not os.path.isdir(os.path.join(one, HIDDEN)):
             log.warning("there is no store in %s yet, so nothing is found there", one)
-    return OverlayStore(open_store(private), *map(open_store, shared))
+    return OverlayStore(store_opened(private), *map(store_opened, shared))
 
 
 class OverlayStore(StoreAround):

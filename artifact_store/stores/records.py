@@ -62,6 +62,9 @@ class _Member(TypedDict):
     references: list[Annotated[list[str], msgspec.Meta(min_length=4, max_length=4)]]
 
 
+# The boot of a memo that outlives any: a server gives another tag to what was written.
+BY_TAG: Final = "tag"
+
 # What is none of these is as good as nothing, for who shows or compares it need not expect it.
 _DETAILS: Final[Mapping[str, msgspec.json.Decoder[_Of[Any]]]] = {
     "closures": msgspec.json.Decoder(_Of[list[_Member]]),
@@ -96,16 +99,14 @@ class Records:
         self._keep(stage, kind, digest, _Of(detail))
 
     def _keep(self, stage: Stage, kind: str, digest: str, record: _Of[Any]) -> None:
-        # Its place is part of what is checked: one that took the place of another is damaged too.
-        content = with_check(f"{kind}/{digest}", as_json(record))
-        stage.appear(content, self._layout.record(kind, digest))
+        stage.appear(_rendered(kind, digest, record), self._layout.record(kind, digest))
 
     def _known(
         self, kind: str, digest: str, decoder: msgspec.json.Decoder[R]
     ) -> R | None:
         """What `keep` noted; nothing, if that is damaged."""
-        if not _HEX.fullmatch(digest):
-            return None  # It becomes a path, and strangers write manifests that name records.
+        if not is_name(digest):
+            return None
         refuse_links(self._layout.records(kind), self._layout.root)
         try:
             content = read(self._layout.record(kind, digest))
@@ -113,12 +114,7 @@ class Records:
             # What it would save is computed again.
             log.info("%s", error)
             return None
-        if content is None or not is_whole(f"{kind}/{digest}", content):
-            return None
-        try:
-            return decoder.decode(content)
-        except NOT_JSON:
-            return None
+        return None if content is None else _parsed(kind, digest, content, decoder)
 
     def keep_once(
         self, stage: Stage, kind: str, digest: str, make: Callable[[], Any]
@@ -177,10 +173,8 @@ class Records:
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature."""
-        memo = self._memo(_memo_name(signature))
-        if memo is None:
-            return None
-        return {name: Digest("blake3", digest) for name, digest in memo.record.items()}
+        memo = self._memo(memo_name(signature))
+        return None if memo is None else _as_digests(memo)
 
     def is_memo(self, name: str) -> bool:
         """Whether what was noted of files under a name can still be recalled; after another boot it never is."""
@@ -188,23 +182,87 @@ class Records:
 
     def _memo(self, name: str) -> _Digests | None:
         memo = self._known("digests", name, _DIGESTS)
-        if memo is None or memo.boot != boot_id() or memo.boot == "unknown":
-            return None
-        return memo
+        return memo if memo is not None and _still_holds(memo) else None
 
     def remember(
         self, stage: Stage, signature: Signatures, digests: Mapping[str, Digest]
     ) -> None:
         """Note them."""
-        hexes = {name: digest.hex for name, digest in digests.items()}
-        self._keep(stage, "digests", _memo_name(signature), _Digests(hexes, boot_id()))
+        name = memo_name(signature)
+        path = self._layout.record("digests", name)
+        stage.appear(render_memo(signature, digests), path)
+
+
+def render_detail(kind: str, digest: str, detail: Any) -> bytes:
+    """The content of a record of this kind."""
+    return _rendered(kind, digest, _Of(detail))
+
+
+def parse_detail(kind: str, digest: str, content: bytes) -> Any:
+    """The inverse; `None` of what is damaged, or no such record."""
+    known = _parsed(kind, digest, content, _DETAILS.get(kind, _DETAIL))
+    return None if known is None else known.record
+
+
+def parse_steps(node: str, content: bytes) -> tuple[Step, ...]:
+    """The steps in a record; none of what is damaged."""
+    known = _parsed("steps", node, content, _STEPS)
+    return () if known is None else known.record
+
+
+def _rendered(kind: str, digest: str, record: _Of[Any]) -> bytes:
+    # Its place is part of what is checked: one that took the place of another is damaged too.
+    return with_check(f"{kind}/{digest}", as_json(record))
+
+
+def _parsed(
+    kind: str, digest: str, content: bytes, decoder: msgspec.json.Decoder[R]
+) -> R | None:
+    if not is_whole(f"{kind}/{digest}", content):
+        return None
+    try:
+        return decoder.decode(content)
+    except NOT_JSON:
+        return None
+
+
+def is_name(digest: str) -> bool:
+    """Whether a record may be called so: it becomes a path, and strangers write manifests that name records."""
+    return _HEX.fullmatch(digest) is not None
+
+
+def kin_mark(kinship: str) -> str:
+    """What stands for a kinship in the name of a file or in a line."""
+    return digest_of("kin", as_json(kinship)).short
 
 
 def _kin_mark(kinship: str) -> bytes:
-    return digest_of("kin", as_json(kinship)).short.encode() + b" "
+    return kin_mark(kinship).encode() + b" "
 
 
-def _memo_name(signature: Signatures) -> str:
+def render_memo(signature: Signatures, digests: Mapping[str, Digest]) -> bytes:
+    """The content of the record of the digests of the tensors in files with this signature."""
+    hexes = {name: digest.hex for name, digest in digests.items()}
+    boot = BY_TAG if all(one.is_tag for one in signature) else boot_id()
+    return _rendered("digests", memo_name(signature), _Digests(hexes, boot))
+
+
+def parse_memo(name: str, content: bytes) -> Mapping[str, Digest] | None:
+    """The inverse; `None` of what is damaged, or of another boot."""
+    memo = _parsed("digests", name, content, _DIGESTS)
+    return _as_digests(memo) if memo is not None and _still_holds(memo) else None
+
+
+def _as_digests(memo: _Digests) -> Mapping[str, Digest]:
+    return {name: Digest("blake3", digest) for name, digest in memo.record.items()}
+
+
+def _still_holds(memo: _Digests) -> bool:
+    return memo.boot in (boot_id(), BY_TAG) and memo.boot != "unknown"
+
+
+def memo_name(signature: Signatures) -> str:
+    """The name of the record of the digests of files with this signature."""
     return digest_of("signature", *(b"%d %d %d %d" % one for one in signature)).hex
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from artifact_store.descriptors import FileStat
 from artifact_store.files import Signature, is_racy
+from artifact_store.groups import files_of
 from artifact_store.keys import Key
 from artifact_store.recent import Recent
 from artifact_store.stores.base import Entry
@@ -52,8 +53,9 @@ class SeenEntries:
         """Note an entry that was read and verified, and the stat of the manifest that was read at this path."""
         # One that could be written to without showing it is read again.
         if not is_racy((Signature.of(status),), time.time_ns()):
+            stats = files_of(entry.group)
             data = [
-                (f"{entry.directory}/{stored.file}", entry.files[stored.name])
+                (f"{entry.directory}/{stored.file}", stats[stored.name])
                 for stored in entry.manifest.arrays
                 if stored.file
             ]

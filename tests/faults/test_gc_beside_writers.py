@@ -87,7 +87,7 @@ class Writer:
         match self._chosen.randrange(4):
             case 0 | 1:
                 content = self._chosen.randrange(CONTENTS)
-                self._store.publish(key, _publication(content))
+                self._store.replace(key, _publication(content))
                 self._held[key] = content
                 self.published += 1
             case 2 if key in self._held:

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from artifact_store.arrays import Codec, normalize
 from artifact_store.artifacts import Artifact
 from artifact_store.digests import digest_of
+from artifact_store.errors import ResultsDiffer
 from artifact_store.files import Signature
 from artifact_store.keys import Key
 from artifact_store.manifests import InputRecord, ParamRecord, Provenance
@@ -151,11 +153,33 @@ class StoreContract(LookingContract):
     def kept(self, store: Store) -> Store:
         return store
 
-    def test_publishing_under_a_key_again_replaces_its_entry(
+    def test_who_is_first_has_published_for_all_and_who_differs_is_told(
+        self, store: Store
+    ) -> None:
+        first = store.publish(key(), publication({"mean": np.zeros(2)}))
+        again = store.publish(key(), publication({"mean": np.zeros(2)}))
+        with pytest.warns(ResultsDiffer, match="with different results"):
+            other = store.publish(key(), publication({"mean": np.ones(2)}))
+
+        assert again.manifest.output == other.manifest.output == first.manifest.output
+        assert Artifact(other).numpy()["mean"].tolist() == [0.0, 0.0]
+        assert list(store.keys()) == [key()]
+
+    def test_what_other_code_made_under_a_key_is_no_rival(self, store: Store) -> None:
+        store.publish(key(), publication({"mean": np.zeros(2)}))
+        made = msgspec.structs.replace(provenance(), closure="f" * 64)
+        ours = publication({"mean": np.ones(2)})
+        store.publish(key(), msgspec.structs.replace(ours, provenance=made))
+        found = store.find(key())
+
+        assert found is not None
+        assert Artifact(found).numpy()["mean"].tolist() == [1.0, 1.0]
+
+    def test_to_replace_puts_an_entry_in_the_place_of_another(
         self, store: Store
     ) -> None:
         store.publish(key(), publication({"mean": np.zeros(2)}))
-        store.publish(key(), publication({"mean": np.ones(2)}))
+        store.replace(key(), publication({"mean": np.ones(2)}))
         found = store.find(key())
 
         assert found is not None
@@ -180,6 +204,15 @@ class StoreContract(LookingContract):
         found = store.find(key())
 
         assert found is not None and found.manifest == published.manifest
+
+    def test_what_was_foreseen_is_what_is_found(self, store: Store) -> None:
+        store.publish(key(), publication())
+        store.foresee([key(), key("another"), key()])
+
+        assert store.find(key()) is not None and store.find(key()) is not None
+        assert store.find(key("another")) is None
+        store.publish(key("another"), publication())
+        assert store.find(key("another")) is not None
 
     def test_what_was_removed_is_gone_and_the_rest_is_not(self, store: Store) -> None:
         store.publish(key("one"), publication({"x": np.zeros(3)}))

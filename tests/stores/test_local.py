@@ -699,7 +699,7 @@ def test_sealing_again_neither_resurrects_nor_overwrites(
         if meanwhile == "removed":
             manifest_of(store, key()).unlink()
         else:
-            restarted(store).publish(key(), publication({"mean": np.zeros(2)}))
+            restarted(store).replace(key(), publication({"mean": np.zeros(2)}))
         return found
 
     monkeypatch.setattr(local, "digest_group", slowly)

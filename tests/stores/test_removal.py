@@ -214,7 +214,7 @@ def test_damaged_data_are_not_waited_for(
 def adopted(entry: Entry, name: str) -> Entry:
     """The same data, as an entry under another key."""
     made = msgspec.structs.replace(entry.manifest, key=key(name).digest.hex)
-    return Entry(key(name), made, entry.directory, entry.files)
+    return Entry(key(name), made, entry.group)
 
 
 def test_what_was_taken_while_it_was_adopted_is_no_entry(

@@ -37,6 +37,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_manifest_is_read_once(store: LocalStore, read: list[str]) -> None:
     store.publish(key(), publication())
+    read.clear()  # of whether somebody was faster
     found = [store.find(key()) for _ in range(3)]
 
     assert len(read) == 1
@@ -48,6 +49,7 @@ def test_a_young_manifest_is_read_each_time(
 ) -> None:
     monkeypatch.setattr("artifact_store.files.RACY_NS", 2_000_000_000)
     store.publish(key(), publication())
+    read.clear()
     for _ in range(3):
         store.find(key())
 

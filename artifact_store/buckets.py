@@ -1,0 +1,249 @@
+"""Buckets: what lies below a URL, each piece under its name, written and read whole or by ranges of bytes.
+
+    url ──► *Bucket* ──► get, put, create, listed
+
+The one home of obstore, which speaks with S3 and whatever speaks like it, with GCS and Azure. Credentials come from
+the environment, profile or machine, as its clients find them; nothing here is told any, keeps any or shows any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from artifact_store.errors import (
+    BucketFailed,
+    BucketForked,
+    MissingPackage,
+    UnknownUrl,
+)
+from artifact_store.urls import joined
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import ObjectStore
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# Requests that one process has under way at once: they wait for the network, not for a core.
+CONCURRENT: Final = 32
+
+# What is lost on the way is asked for again, with pauses that double, until one of these is reached.
+_RETRIES: Final = 6
+_RETRY_SECONDS: Final = 60
+_CONNECT_SECONDS: Final = 5
+# Between two pieces of an answer, whose whole may take as long as a slow line needs.
+_READ_SECONDS: Final = 30
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What was read of a bucket.
+
+    Attributes
+    ----------
+    content
+        Its bytes, or those that were asked for.
+    tag
+        What the server says of the whole: another one, if it was written since.
+    """
+
+    content: memoryview
+    tag: str
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """What is known of a piece that was not read; `modified` is in seconds of the server's clock."""
+
+    name: str
+    size: int
+    tag: str
+    modified: float
+
+
+class Bucket:
+    """The pieces below a URL. Every method raises `BucketFailed` if the server does not do what it is asked."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._process = os.getpid()
+        self._store: ObjectStore = _store_at(url)
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.url!r})"
+
+    @property
+    def opened(self) -> ObjectStore:
+        """The same for zarr."""
+        if self._process != os.getpid():
+            # Its threads are those of the parent: whoever asks in the child would wait forever.
+            raise BucketForked(self.url)
+        return self._store
+
+    def get(self, name: str) -> Piece | None:
+        """A piece, or `None` if it is not there."""
+        return self._got(name)
+
+    def get_range(self, name: str, start: int, stop: int, tag: str) -> Piece | None:
+        """The bytes from `start` to `stop` of a piece that still has this tag; `None` if it is not there any more.
+
+        Raises
+        ------
+        Superseded
+            It has another one.
+        """
+        return self._got(name, {"range": (start, stop), "if_match": tag})
+
+    def _got(self, name: str, options: GetOptions | None = None) -> Piece | None:
+        import obstore
+
+        with self._told("read", name):
+            try:
+                found = obstore.get(self.opened, name, options=options)
+                tag = found.meta["e_tag"] or ""
+                return Piece(memoryview(found.bytes()), tag)
+            except FileNotFoundError:
+                return None
+            except obstore.exceptions.PreconditionError:
+                raise Superseded(name) from None
+
+    def head(self, name: str) -> Listed | None:
+        """What is known of a piece, or `None` if it is not there."""
+        import obstore
+
+        with self._told("looked at", name):
+            try:
+                return _listed(obstore.head(self.opened, name))
+            except FileNotFoundError:
+                return None
+
+    def put(self, name: str, content: Any) -> str:
+        """Write a piece, bytes or the file at a `Path`, in place of what may be there; its tag."""
+        import obstore
+
+        with self._told("written", name):
+            return obstore.put(self.opened, name, content)["e_tag"] or ""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a piece unless there is one; whether there was none.
+
+        Where the answer to a request is lost and it is sent again, there is one, and it is ours: compare.
+        """
+        import obstore
+
+        with self._told("written", name):
+            try:
+                obstore.put(self.opened, name, content, mode="create")
+                return True
+            except obstore.exceptions.AlreadyExistsError:
+                return False
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove pieces, if they are there."""
+        import obstore
+
+        gone = list(names)
+        if gone:
+            with self._told("removed", gone[0]):
+                try:
+                    obstore.delete(self.opened, gone)
+                except FileNotFoundError:
+                    pass
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Every piece below a prefix, a folder so to speak, in the order of names where the server has one."""
+        import obstore
+
+        with self._told("listed", prefix):
+            for some in obstore.list(self.opened, prefix):
+                yield from map(_listed, some)
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names that go on below a prefix."""
+        import obstore
+
+        with self._told("listed", prefix):
+            found = obstore.list_with_delimiter(self.opened, prefix)
+        names = found["common_prefixes"]
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
+    def each(self, do: Callable[[T], U], items: Iterable[T]) -> list[U]:
+        """`do` of each item, several at once."""
+        every = list(items)
+        if len(every) < 2:
+            return [do(one) for one in every]
+        with ThreadPoolExecutor(min(CONCURRENT, len(every))) as pool:
+            return list(pool.map(do, every))
+
+    @contextmanager
+    def _told(self, done: str, name: str) -> Iterator[None]:
+        """Say of what the server refuses what it was for."""
+        import obstore
+
+        try:
+            yield
+        except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            if isinstance(error, Superseded | BucketFailed | BucketForked):
+                raise
+            where = joined(self.url, name) if name else self.url
+            raise BucketFailed(where, done, _cause_of(error)) from None
+
+
+class Superseded(Exception):
+    """A piece has another tag than it was asked for by."""
+
+
+def _listed(meta: Any) -> Listed:
+    modified = meta["last_modified"].timestamp()
+    return Listed(meta["path"], meta["size"], meta["e_tag"] or "", modified)
+
+
+def _cause_of(error: Exception) -> str:
+    """What happened, in a line: what follows is how the client's own structures look in memory."""
+    kind = type(error).__name__.removesuffix("Error")
+    said = str(error).partition("\n")[0].strip()
+    return f"{kind}: {said[:400]}"
+
+
+@lru_cache(maxsize=256)
+def open_bucket(url: str) -> Bucket:
+    """The bucket at a URL; one object per process, which keeps its connections."""
+    return Bucket(url.rstrip("/") if not url.endswith("://") else url)
+
+
+def _store_at(url: str) -> Any:
+    try:
+        from obstore import exceptions
+        from obstore.store import MemoryStore, from_url
+    except ImportError:
+        raise MissingPackage(url, "obstore", "artifact-store[remote]") from None
+    if url.startswith("memory://"):
+        return MemoryStore()
+    pause = timedelta(milliseconds=100)
+    try:
+        return from_url(
+            url,
+            client_options={
+                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+                "read_timeout": timedelta(seconds=_READ_SECONDS),
+                "timeout": timedelta(days=1),
+            },
+            retry_config={
+                "max_retries": _RETRIES,
+                "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
+                "backoff": {
+                    "init_backoff": pause,
+                    "max_backoff": 100 * pause,
+                    "base": 2,
+                },
+            },
+        )
+    except (exceptions.BaseError, ValueError) as error:
+        raise UnknownUrl(url, _cause_of(error)) from None

@@ -1,0 +1,286 @@
+"""A store in a bucket, reached over a network.
+
+    find:     key → manifest, in one request; each array is one more, when it is read
+    publish:  data and records, all at once → manifest, unless there is one
+
+The names are those of a store in a directory, but for what a bucket has no use for: doors, locks and stages. Data are
+named by what they hold and the manifest is created last, so every reader sees a whole entry or none; of two who
+publish one call, the first has (`winners`). Nothing is listed on the path of a call.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from artifact_store.arrays import StoredArray, digest_arrays, write_group
+from artifact_store.buckets import Bucket, Piece, open_bucket
+from artifact_store.digests import Digest, digest_of
+from artifact_store.errors import (
+    ArtifactStoreError,
+    BucketFailed,
+    CorruptArtifact,
+)
+from artifact_store.events import log
+from artifact_store.files import Signatures
+from artifact_store.keys import Key
+from artifact_store.layout import Layout, key_of_manifest
+from artifact_store.leases import leased, place_of
+from artifact_store.manifests import (
+    Manifest,
+    Seal,
+    as_json,
+    moment,
+    parse_manifest,
+    render_manifest,
+)
+from artifact_store.reads import Step
+from artifact_store.recent import Recent
+from artifact_store.stores.base import Entry, Publication
+from artifact_store.stores.bucket_groups import group_of
+from artifact_store.stores.bucket_records import BucketRecords
+from artifact_store.stores.winners import compare, is_same_call
+from artifact_store.urls import UrlPath, joined
+
+# How many of the newest entries a miss is compared with.
+_KIN: Final = 20
+
+# How long a manifest that was looked up beforehand is waited for.
+_FORESEEN_SECONDS: Final = 60.0
+
+# Names in a bucket have no beginning.
+_NAMES: Final = Layout("")
+
+
+@lru_cache(maxsize=256)
+def open_remote(url: str) -> RemoteStore:
+    """The store at a URL; one object per process, which keeps its connections."""
+    return RemoteStore(open_bucket(url))
+
+
+class RemoteStore:
+    """A store in a bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._records = BucketRecords(bucket)
+        self._foreseen: Recent[Key, tuple[float, Piece | None]] = Recent(1 << 16)
+        # Of files of this host, whose signatures mean nothing elsewhere.
+        self._memo: Recent[Signatures, Mapping[str, Digest]] = Recent(4096)
+
+    @property
+    def location(self) -> str:
+        return self._bucket.url
+
+    def __repr__(self) -> str:
+        return f"RemoteStore({self.location!r})"
+
+    def find(self, key: Key) -> Entry | None:
+        manifest = self._manifest(key)
+        return None if manifest is None else self._entry(key, manifest)
+
+    def look(self, key: Key) -> Entry | None:
+        return self.find(key)
+
+    def _entry(self, key: Key, manifest: Manifest) -> Entry:
+        return Entry(key, manifest, group_of(self.location, manifest))
+
+    def _manifest(self, key: Key) -> Manifest | None:
+        name = _manifest_name(key)
+        foreseen = self._foreseen.pop(key)
+        is_young = foreseen and time.monotonic() - foreseen[0] < _FORESEEN_SECONDS
+        piece = foreseen[1] if foreseen and is_young else self._bucket.get(name)
+        if piece is None:
+            return None
+        path = joined(self.location, name)
+        manifest = parse_manifest(bytes(piece.content), path)
+        if (manifest.analysis, manifest.key) != (key.analysis, key.digest.hex):
+            other = f"{manifest.analysis}:{manifest.key}"
+            raise CorruptArtifact(path, f"is the manifest of another key, {other}")
+        return manifest
+
+    def foresee(self, keys: Sequence[Key]) -> None:
+        def look_up(key: Key) -> None:
+            piece = self._bucket.get(_manifest_name(key))
+            self._foreseen.put(key, (time.monotonic(), piece))
+
+        self._bucket.each(look_up, dict.fromkeys(keys))
+
+    def lease(self, key: Key) -> AbstractContextManager[None]:
+        # Callers on this host wait for each other. Those of another one may compute it too, and the first is kept.
+        return leased(_lock_of(self.location), place_of(key.digest.hex))
+
+    def publish(self, key: Key, publication: Publication) -> Entry:
+        ours = self._stored(key, publication)
+        if not self._bucket.create(_manifest_name(key), render_manifest(ours)):
+            return self._entry(key, self._first(key, ours))
+        return self._entry(key, ours)
+
+    def _first(self, key: Key, ours: Manifest) -> Manifest:
+        """The manifest of who was faster, if he published the same call; else ours, which takes its place."""
+        try:
+            there = self._manifest(key)
+        except CorruptArtifact as error:
+            log.warning("%s", error)
+            there = None
+        if there is not None and is_same_call(ours, there):
+            compare(key, ours, there, self.location)
+            return there
+        self._bucket.put(_manifest_name(key), render_manifest(ours))
+        return ours
+
+    def replace(self, key: Key, publication: Publication) -> Entry:
+        ours = self._stored(key, publication)
+        self._bucket.put(_manifest_name(key), render_manifest(ours))
+        return self._entry(key, ours)
+
+    def _stored(self, key: Key, publication: Publication) -> Manifest:
+        """The manifest of a result all of which is in the bucket, but for this."""
+        arrays = publication.arrays
+        with tempfile.TemporaryDirectory(prefix="artifact_store-") as folder:
+            group = os.path.join(folder, "group")
+            stored = write_group(group, arrays, codec=publication.codec)
+            output = digest_arrays(arrays).hex
+            try:
+                notes = self._records.notes_of(key, publication)
+                tags = upload(self._bucket, group, output, stored, notes)
+            except BaseException:
+                self._records = BucketRecords(
+                    self._bucket
+                )  # It takes for sent what is not.
+                raise
+        return publication.manifest(key, output, stored, Seal("", {}, tags))
+
+    def adopt(self, entry: Entry, label: str, kinship: str) -> None:
+        # Where we may not write, it is found again each time by what it reads.
+        try:
+            self._bucket.put(_manifest_name(entry.key), render_manifest(entry.manifest))
+            self._records.keep_kin(entry.key, kinship)
+        except BucketFailed as error:
+            log.info("%s", error)
+
+    def label(self, entry: Entry, label: str, kinship: str) -> None:
+        pass  # A bucket has no links, and to look at each hit whether there are notes would cost as much as the hit.
+
+    def steps(self, node: Digest) -> Sequence[Step]:
+        return self._records.steps(node)
+
+    def detail(self, kind: str, digest: str) -> Any:
+        return self._records.detail(kind, digest)
+
+    def keep(self, kind: str, digest: str, detail: Any) -> None:
+        self._records.keep(kind, digest, detail)
+
+    def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
+        return self._memo.get(signature) or self._records.recall(signature)
+
+    def remember(self, signature: Signatures, digests: Mapping[str, Digest]) -> None:
+        self._memo.put(signature, digests)
+        self._records.remember(signature, digests)
+
+    def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
+        known = self._records.kin(key, kinship)
+        newest = [Key(key.analysis, Digest("blake3", one)) for one in known[:_KIN]]
+        manifests = [one for one in self._bucket.each(self._readable, newest) if one]
+        is_there = any(one.key == key.digest.hex for one in manifests)
+        return manifests, key.digest.hex in known and not is_there
+
+    def keys(self, analysis: str | None = None) -> Iterator[Key]:
+        below = f"{_NAMES.entries[1:]}/{analysis}/" if analysis else _NAMES.entries[1:]
+        for listed in self._bucket.listed(below):
+            if listed.name.endswith(".json"):
+                yield key_of_manifest(UrlPath(listed.name))
+
+    def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
+        keys = self.keys(analysis)
+        while some := list(islice(keys, 1000)):
+            yield from (one for one in self._bucket.each(self._readable, some) if one)
+
+    def _readable(self, key: Key) -> Manifest | None:
+        try:
+            return self._manifest(key)
+        except BucketFailed:
+            raise
+        except ArtifactStoreError as error:
+            log.info("%s", error)
+            return None
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        gone = list(keys)
+        found = [one for one in self._bucket.each(self._readable, gone) if one]
+        sizes = {one.output: one.nbytes for one in found}
+        self._bucket.delete(map(_manifest_name, gone))
+        if sizes:
+            for one in self.manifests():
+                sizes.pop(one.output, None)
+        self._bucket.each(self._delete_group, sizes)
+        return sum(sizes.values())
+
+    def _delete_group(self, output: str) -> None:
+        below = f"{_NAMES.group(output)[1:]}/"
+        self._bucket.delete(listed.name for listed in self._bucket.listed(below))
+
+    def set_aside(self, key: Key, cause: str) -> None:
+        name = _manifest_name(key)
+        try:
+            piece = self._bucket.get(name)
+            if piece is None or self._is_sound(key):
+                return
+            note = {"path": joined(self.location, name), "cause": cause}
+            note |= {"key": str(key), "manifest": bytes(piece.content).decode("latin1")}
+            aside = f"{_NAMES.quarantine[1:]}/{moment()}-{key.digest.short}.json"
+            self._bucket.put(aside, as_json(note))
+            self._bucket.delete([name])
+        except BucketFailed as error:
+            log.info("%s", error)
+
+    def _is_sound(self, key: Key) -> bool:
+        try:
+            manifest = self._manifest(key)
+            if manifest is not None:
+                group_of(self.location, manifest).verify()
+        except BucketFailed:
+            raise
+        except ArtifactStoreError:
+            return False
+        return True
+
+
+def upload(
+    bucket: Bucket,
+    group: str,
+    output: str,
+    stored: Iterable[StoredArray],
+    notes: Mapping[str, bytes],
+) -> dict[str, str]:
+    """Put the data in a folder, and notes by name, into a bucket; the tag of each data file, by array."""
+    files = {one.file: one.name for one in stored if one.file}
+    below = _NAMES.group(output)[1:]
+    sent: dict[str, bytes | Path] = {**notes}
+    for path in Path(group).rglob("*"):
+        if path.is_file():
+            sent[f"{below}/{path.relative_to(group)}"] = path
+    put = partial(_put, bucket, sent)
+    tags = dict(zip(sent, bucket.each(put, sent), strict=True))
+    return {array: tags[f"{below}/{file}"] for file, array in files.items()}
+
+
+def _put(bucket: Bucket, sent: Mapping[str, bytes | Path], name: str) -> str:
+    return bucket.put(name, sent[name])
+
+
+def _manifest_name(key: Key) -> str:
+    return _NAMES.manifest(key)[1:]
+
+
+def _lock_of(url: str) -> str:
+    """The file whose bytes are locked on this host, each for a key of the store at a URL."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return f"{cache}/artifact_store/{digest_of('url', url.encode()).short}.lock"

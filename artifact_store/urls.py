@@ -1,0 +1,37 @@
+"""URLs: the names of what lies beyond the disks of this machine.
+
+A name with a scheme, such as `s3://bucket/prefix`, is a URL; every other one is a path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Final
+
+# Of two letters at least, as a path may begin with one and a colon elsewhere.
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_url(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is a URL, and no path."""
+    return _SCHEME.match(os.fspath(name)) is not None
+
+
+class UrlPath(PurePosixPath):
+    """A URL, with parents, names and joints as paths have them."""
+
+    def __str__(self) -> str:
+        scheme, _, rest = super().__str__().partition(":")
+        return f"{scheme}://{rest.lstrip('/')}"
+
+
+def located(name: str | os.PathLike[str]) -> PurePath:
+    """A name as a path that is absolute, or as a URL."""
+    return UrlPath(name) if is_url(name) else Path(name).absolute()
+
+
+def joined(url: str, name: str) -> str:
+    """The URL of what has a name below another one."""
+    return f"{url.rstrip('/')}/{name}"
