@@ -15,6 +15,8 @@ from artifact_store.memoize import Analysis
 from artifact_store.modes import mode
 from artifact_store.runs import Run
 from artifact_store.stores.overlay import overlay
+from artifact_store.stores.places import storing_in
+from artifact_store.stores.tiered import tier
 
 if TYPE_CHECKING:
     from artifact_store.pipeline import AnalysisPipeline
@@ -38,6 +40,8 @@ __all__ = [
     "fold",
     "mode",
     "overlay",
+    "storing_in",
+    "tier",
 ]
 
 

@@ -43,6 +43,9 @@ _CONNECT_SECONDS: Final = 5
 # Between two pieces of an answer, whose whole may take as long as a slow line needs.
 _READ_SECONDS: Final = 30
 
+# Of a download, what is written at a time.
+_DOWNLOADED: Final = 4 << 20
+
 
 class Piece(msgspec.Struct, frozen=True):
     """What was read of a bucket.
@@ -113,6 +116,20 @@ class Bucket:
                 return None
             except obstore.exceptions.PreconditionError:
                 raise Superseded(name) from None
+
+    def download(self, name: str, path: str) -> bool:
+        """Make a file of a piece, which may be larger than memory; whether it is there."""
+        import obstore
+
+        with self._told("read", name):
+            try:
+                found = obstore.get(self.opened, name)
+            except FileNotFoundError:
+                return False
+            with open(path, "xb") as file:
+                for some in found.stream(min_chunk_size=_DOWNLOADED):
+                    file.write(some)
+        return True
 
     def head(self, name: str) -> Listed | None:
         """What is known of a piece, or `None` if it is not there."""

@@ -716,6 +716,20 @@ class NotStored(UserWarning):
     """A result was returned but could not be kept."""
 
 
+class NotShared(UserWarning):
+    """A result was kept near and returned, but could not be shared."""
+
+    def __init__(self, key: str, shared: str, near: str, cause: str) -> None:
+        super().__init__(key, shared, near, cause)
+        self.key, self.shared, self.near, self.cause = key, shared, near, cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} is kept in {self.near} and not in {self.shared}: {self.cause} Share it later with "
+            f"`artifact-store push {self.near} {self.shared}`."
+        )
+
+
 class LabelRead(ArtifactStoreError, RuntimeError):
     """An analysis looked at what is no part of its key."""
 

@@ -8,7 +8,8 @@ A folder is one kind of group; what lies in a bucket is another, in `stores/remo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -19,9 +20,11 @@ from artifact_store.arrays import (
     FileStat,
     StoredArray,
     describe_group,
+    metadata_files,
     open_array,
     open_rows,
 )
+from artifact_store.descriptors import opened, write_file
 from artifact_store.shards import MAP_BYTES, AnyArray
 
 if TYPE_CHECKING:
@@ -44,6 +47,9 @@ class Group(Protocol):
     def rows(self, stored: StoredArray, rows: slice) -> AnyArray:
         """Consecutive rows of an array of some size, read-only: no more of it is read than need be."""
 
+    def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
+        """Make a folder of the same files, which are not looked at: digest them."""
+
     def as_zarr(self) -> zarr.Group:
         """The same as zarr-python reads it."""
 
@@ -60,12 +66,36 @@ class FolderGroup(msgspec.Struct, frozen=True):
     def rows(self, stored: StoredArray, rows: slice) -> AnyArray:
         return open_rows(self.place, stored, rows, self.files.get(stored.name))
 
+    def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
+        def copy(file: str, path: str) -> None:
+            with opened(f"{self.place}/{file}") as descriptor:
+                with open(descriptor, "rb", closefd=False) as there:
+                    with open(path, "xb") as here:
+                        shutil.copyfileobj(there, here, 1 << 20)
+
+        save_group(folder, arrays, copy)
+
     def as_zarr(self) -> zarr.Group:
         from zarr import open_group  # 0.3 s, for those who ask
 
         # Zarr believes its metadata, of which no other reader here needs a byte.
         describe_group(self.place)
         return open_group(self.place, mode="r")
+
+
+def save_group(
+    folder: str, arrays: Iterable[StoredArray], copy: Callable[[str, str], None]
+) -> None:
+    """Make a folder of a group; `copy` brings a data file of it to a path."""
+    ordered = tuple(arrays)
+    os.mkdir(folder)
+    for stored in ordered:
+        os.mkdir(f"{folder}/{stored.name}")
+    for name, content in metadata_files(ordered).items():
+        write_file(f"{folder}/{name}", memoryview(content))
+    for stored in ordered:
+        if stored.file:
+            copy(stored.file, f"{folder}/{stored.file}")
 
 
 def files_of(group: Group) -> Mapping[str, FileStat]:

@@ -64,7 +64,8 @@ from artifact_store.series import series
 from artifact_store.signatures import Signature
 from artifact_store.spellings import Spelled, spelled, spelling_of
 from artifact_store.stores.base import Entry, Publication
-from artifact_store.stores.locate import STORE_VARIABLE, chosen_store
+from artifact_store.stores.locate import chosen_store
+from artifact_store.stores.places import STORE_VARIABLE
 from artifact_store.transport import (
     address_of,
     is_found_by_name,

@@ -34,7 +34,13 @@ from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import Progress, shown
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import STORE_VARIABLE, named_store
+from artifact_store.stores.places import (
+    SHARED_VARIABLE,
+    STORE_VARIABLE,
+    Places,
+    as_meant,
+    places_here,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class _Unit:
     epoch: int | None
     analyses: tuple[Analysis[..., Any], ...]
     closures: tuple[str, ...]
-    store: str | None
+    places: Places
     modes: Modes
     caller: int
 
@@ -162,17 +168,17 @@ class AnalysisPipeline:
 
     def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
         wanted, run = chosen(analyses), self.run_of_checkpoints
-        store = named_store()
+        places = places_here()
         modes = modes_of([one.declaration.mode for one in wanted])
         along = tuple(one for one in wanted if not one.takes_run)
         of_run = tuple(one for one in wanted if one.takes_run)
         if along:
             closures = _closures(along)
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, closures, store, modes, os.getpid())
+                yield _Unit(run, epoch, along, closures, places, modes, os.getpid())
         if of_run and epochs is None:
             closures = _closures(of_run)
-            yield _Unit(run, None, of_run, closures, store, modes, os.getpid())
+            yield _Unit(run, None, of_run, closures, places, modes, os.getpid())
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
@@ -237,7 +243,8 @@ def _worked(unit: _Unit) -> Iterator[Done]:
     """All analyses of one checkpoint; one that fails does not stop the others."""
     if os.getpid() != unit.caller:
         # A worker may have been started before the caller set these, or unset them.
-        _set(STORE_VARIABLE, unit.store)
+        _set(STORE_VARIABLE, unit.places.store)
+        _set(SHARED_VARIABLE, unit.places.shared)
         _set(MODE_VARIABLE, unit.modes.environment)
         if differing := _differing(unit):
             error = WorkerDiffers(differing)
@@ -256,7 +263,7 @@ def _worked(unit: _Unit) -> Iterator[Done]:
         return
     for one in unit.analyses:
         # Neither may be set while the caller has the word.
-        with as_there(unit.modes), listening(note):
+        with as_there(unit.modes), as_meant(unit.places), listening(note):
             done = _attempt(one, given, unit.epoch, published)
         yield done
 

@@ -24,8 +24,9 @@ from artifact_store.quantities import count, size
 from artifact_store.settings import settings_of
 from artifact_store.signing import KEY_FILE_VARIABLE, KEY_VARIABLE, signing_key
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import STORE_VARIABLE, chosen_store, store_at
+from artifact_store.stores.locate import chosen_store, store_at
 from artifact_store.stores.overlay import OverlayStore
+from artifact_store.stores.places import STORE_VARIABLE
 from artifact_store.stores.quarantine import quarantined
 from artifact_store.versions import version_of
 

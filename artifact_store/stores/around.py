@@ -27,6 +27,11 @@ class StoreAround:
         self._inner = inner
 
     @property
+    def inner(self) -> Store:
+        """The store that it is around."""
+        return self._inner
+
+    @property
     def location(self) -> str:
         return self._inner.location
 

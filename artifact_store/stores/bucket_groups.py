@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +21,7 @@ from artifact_store.arraysets import ArraySet, LabelledArray
 from artifact_store.buckets import Piece, Superseded, open_bucket
 from artifact_store.compressed import CompressedArray
 from artifact_store.errors import CorruptArtifact
+from artifact_store.groups import save_group
 from artifact_store.layout import Layout
 from artifact_store.manifests import Manifest
 from artifact_store.recent import Recent
@@ -82,6 +83,13 @@ class BucketGroup(msgspec.Struct, frozen=True):
             raise CorruptArtifact(self._place_of(stored), "is missing or cut off")
         shape = (rows.stop - rows.start, *stored.shape[1:])
         return np.ndarray(shape, stored.dtype, piece.content)
+
+    def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
+        def copy(file: str, path: str) -> None:
+            if not open_bucket(self.url).download(f"{self._folder}/{file}", path):
+                raise CorruptArtifact(f"{self.place}/{file}", "is missing")
+
+        save_group(folder, arrays, copy)
 
     def as_zarr(self) -> zarr.Group:
         from zarr import open_group

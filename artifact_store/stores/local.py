@@ -141,6 +141,9 @@ class LocalStore:
     def __repr__(self) -> str:
         return f"LocalStore({self._layout.root!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_store, (self.location,)
+
     def find(self, key: Key) -> Entry | None:
         return self._seen.find(key) or self._sealed(key)
 
@@ -332,6 +335,16 @@ class LocalStore:
         aside = stage.name()
         write = partial(write_group, aside, publication.arrays, codec=publication.codec)
         output, written = _digested(publication.arrays, write)
+        directory, stored = self._placed(stage, aside, key, output, written)
+        if publication.durable:
+            # Also if somebody else wrote the same data, who need not have waited.
+            self._sync_data(stage, directory)
+        return output, directory, stored
+
+    def _placed(
+        self, stage: Stage, aside: str, key: Key, output: str, written: Write
+    ) -> tuple[str, tuple[StoredArray, ...]]:
+        """Where data are, and their arrays: those that were there, or else what is `written` aside."""
         directory = self._layout.group(output)
         stored = self._known_data(output, key)
         if stored is None or not touched(directory):
@@ -344,10 +357,40 @@ class LocalStore:
                 if known is None:
                     raise
                 stored = known
-        if publication.durable:
-            # Also if somebody else wrote the same data, who need not have waited.
-            self._sync_data(stage, directory)
-        return output, directory, stored
+        return directory, stored
+
+    def has(self, key: Key) -> bool:
+        """Whether there is something under a key, readable or not."""
+        return os.path.lexists(self._layout.manifest(key))
+
+    def take_in(self, entry: Entry) -> Entry:
+        """An entry of another store as one of this: its data are read over once, and digested.
+
+        Raises
+        ------
+        CorruptArtifact
+            They are not what they are named for.
+        """
+        made = entry.manifest
+
+        def saved(aside: str) -> tuple[StoredArray, ...]:
+            entry.group.save(aside, made.arrays)
+            if digest_group(aside, made.arrays).hex != made.output:
+                problem = "holds other data than were published under its name"
+                raise CorruptArtifact(entry.directory, problem)
+            return made.arrays
+
+        with self._stage() as stage:
+            aside = stage.name()
+            write = partial(saved, aside)
+            directory, stored = self._placed(
+                stage, aside, entry.key, made.output, write
+            )
+            files = file_stats(directory, stored)
+            seal = seal_of(files, boot_id())
+            manifest = msgspec.structs.replace(made, arrays=stored, seal=seal)
+            stage.appear(render_manifest(manifest), self._layout.manifest(entry.key))
+        return Entry(entry.key, manifest, FolderGroup(directory, files))
 
     def _sync_data(self, stage: Stage, directory: str) -> None:
         try:

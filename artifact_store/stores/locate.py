@@ -1,12 +1,11 @@
-"""Which store: the one that was declared, `ARTIFACT_STORE`, or the one beside the input."""
+"""Which store: that of the block around, the one that was declared, `ARTIFACT_STORE`, or the one beside the input."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from artifact_store.environment import variable
-from artifact_store.errors import BadSetting, MissingStore
+from artifact_store.errors import MissingStore
 from artifact_store.layout import (
     CHECKPOINTS,
     HIDDEN,
@@ -16,10 +15,13 @@ from artifact_store.layout import (
 )
 from artifact_store.modes import ModeName, seen_by_mode
 from artifact_store.stores.base import Store
-from artifact_store.stores.opening import store_opened
-from artifact_store.stores.overlay import absolute, overlay
-
-STORE_VARIABLE = "ARTIFACT_STORE"
+from artifact_store.stores.opening import absolute, store_opened
+from artifact_store.stores.places import (
+    above_shared,
+    block_store,
+    said,
+    store_named,
+)
 
 
 def chosen_store(
@@ -41,34 +43,24 @@ def chosen_store(
 
 
 def _store_meant(declared: Store | str | None, home: Path | None) -> Store | None:
+    if (block := block_store()) is not None:
+        return block
+    meant = said()
+    store = _store_above(declared, meant.store, home)
+    return None if store is None else above_shared(store, meant.shared)
+
+
+def _store_above(
+    declared: Store | str | None, named: str | None, home: Path | None
+) -> Store | None:
+    """The store that is meant, without what is shared below it."""
     if declared:
         if isinstance(declared, str | os.PathLike):
             return store_opened(absolute(declared))
         return declared
-    said = variable(STORE_VARIABLE)
-    if said is not None:
-        return _store_named(said)
+    if named is not None:
+        return store_named(named)
     return None if home is None else store_opened(str(home))
-
-
-def _store_named(said: str) -> Store:
-    """As of PATH: one directory, or a private one and those that lie below it."""
-    private, *shared = named = said.split(os.pathsep)
-    if all(named):
-        return overlay(private, *shared) if shared else store_opened(absolute(private))
-    advice = (
-        "Name directories, with the private one first. One whose name has a colon is named by @analysis(store=...), "
-        "or by overlay(...)."
-    )
-    raise BadSetting(STORE_VARIABLE, said, "a name is empty", advice)
-
-
-def named_store() -> str | None:
-    """`ARTIFACT_STORE` as it is to be said in a process that was started in another directory."""
-    said = variable(STORE_VARIABLE)
-    if said is None:
-        return None
-    return os.pathsep.join(one and absolute(one) for one in said.split(os.pathsep))
 
 
 def store_at(path: Path) -> Store:
@@ -80,7 +72,8 @@ def store_at(path: Path) -> Store:
         Nothing was ever kept there.
     """
     home = _home_within(path)
-    store = _store_meant(None if home is None else str(home), _home_beside(path))
+    declared = None if home is None else str(home)
+    store = _store_above(declared, said().store, _home_beside(path))
     if store is None or not os.path.isdir(os.path.join(store.location, HIDDEN)):
         where = path.absolute() if store is None else Path(store.location)
         raise MissingStore(

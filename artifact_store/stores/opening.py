@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import open_store
 from artifact_store.urls import is_url
@@ -14,3 +16,14 @@ def store_opened(name: str) -> Store:
     from artifact_store.stores.remote import open_remote  # for those who need it
 
     return open_remote(name)
+
+
+def absolute(name: str | os.PathLike[str]) -> str:
+    """The one name of a directory that a person names; of a URL, the URL."""
+    if is_url(name):
+        return (
+            os.fspath(name).rstrip("/")
+            if os.fspath(name)[-3:] != "://"
+            else os.fspath(name)
+        )
+    return os.path.abspath(os.path.expanduser(name))

@@ -28,7 +28,8 @@ from artifact_store.manifests import Manifest
 from artifact_store.reads import Step
 from artifact_store.stores.around import ReadOnlyStore, StoreAround
 from artifact_store.stores.base import Entry, Store
-from artifact_store.stores.opening import store_opened
+from artifact_store.stores.opening import absolute, store_opened
+from artifact_store.urls import is_url
 
 T = TypeVar("T")
 
@@ -44,15 +45,10 @@ def overlay(
     return _overlay(*map(absolute, (private, *shared)))
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
-    """The one name of a directory that a person names."""
-    return os.path.abspath(os.path.expanduser(path))
-
-
 @lru_cache(maxsize=64)
 def _overlay(private: str, *shared: str) -> OverlayStore:
     for one in shared:
-        if not os.path.isdir(os.path.join(one, HIDDEN)):
+        if not is_url(one) and not os.path.isdir(os.path.join(one, HIDDEN)):
             log.warning("there is no store in %s yet, so nothing is found there", one)
     return OverlayStore(store_opened(private), *map(store_opened, shared))
 
@@ -66,6 +62,9 @@ class OverlayStore(StoreAround):
 
     def __repr__(self) -> str:
         return f"OverlayStore({', '.join(map(repr, self._all))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OverlayStore, (self._inner, *(one.inner for one in self._shared))
 
     @property
     def shared(self) -> list[str]:
@@ -131,24 +130,37 @@ class OverlayStore(StoreAround):
         return iter(dict.fromkeys(every))
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
-        seen = set[str]()
-        for store in self._all:
-            for manifest in store.manifests(analysis):
-                if manifest.key not in seen:
-                    seen.add(manifest.key)
-                    yield manifest
+        return merged_manifests(self._all, analysis)
 
     def kin(self, key: Key, kinship: str) -> tuple[Sequence[Manifest], bool]:
-        found = [store.kin(key, kinship) for store in self._all]
-        every = [manifest for known, _ in found for manifest in known]
-        manifests = sorted(every, key=_created, reverse=True)
-        return manifests, any(has_been for _, has_been in found)
+        return merged_kin([store.kin(key, kinship) for store in self._all])
 
     def detail(self, kind: str, digest: str) -> Any:
         return _first(store.detail for store in self._all)(kind, digest)
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         return _first(store.recall for store in self._all)(signature)
+
+
+def merged_manifests(
+    stores: Iterable[Store], analysis: str | None
+) -> Iterator[Manifest]:
+    """The manifests of some stores, of each key that of the first."""
+    seen = set[str]()
+    for store in stores:
+        for manifest in store.manifests(analysis):
+            if manifest.key not in seen:
+                seen.add(manifest.key)
+                yield manifest
+
+
+def merged_kin(
+    found: Sequence[tuple[Sequence[Manifest], bool]],
+) -> tuple[Sequence[Manifest], bool]:
+    """What some stores say of kin, as one would."""
+    every = [manifest for known, _ in found for manifest in known]
+    manifests = sorted(every, key=_created, reverse=True)
+    return manifests, any(has_been for _, has_been in found)
 
 
 def _created(manifest: Manifest) -> str:

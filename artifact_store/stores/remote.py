@@ -82,6 +82,9 @@ class RemoteStore:
     def __repr__(self) -> str:
         return f"RemoteStore({self.location!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_remote, (self.location,)
+
     def find(self, key: Key) -> Entry | None:
         manifest = self._manifest(key)
         return None if manifest is None else self._entry(key, manifest)

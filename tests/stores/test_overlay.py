@@ -32,8 +32,9 @@ from artifact_store.errors import (
 )
 from artifact_store.keys import Key
 from artifact_store.stores.local import LocalStore
-from artifact_store.stores.locate import chosen_store, named_store
+from artifact_store.stores.locate import chosen_store
 from artifact_store.stores.overlay import OverlayStore
+from artifact_store.stores.places import places_here
 
 CALLS: list[str] = []
 
@@ -344,7 +345,7 @@ def test_a_home_is_written_as_in_a_shell(
     assert both.location == str(tmp_path / "own")
     monkeypatch.setenv("ARTIFACT_STORE", f"~/own{os.pathsep}~/shared")
     assert chosen_store(None, None) is both
-    assert named_store() == f"{tmp_path}/own{os.pathsep}{tmp_path}/shared"
+    assert places_here().store == f"{tmp_path}/own{os.pathsep}{tmp_path}/shared"
 
 
 def test_a_worker_takes_no_shared_store_for_its_own(
@@ -356,5 +357,5 @@ def test_a_worker_takes_no_shared_store_for_its_own(
 
     with pytest.raises(PipelineFailed, match="a name is empty"):
         pipeline.run([halved], n_jobs=2)
-    assert named_store() == os.environ["ARTIFACT_STORE"]
+    assert places_here().store == os.environ["ARTIFACT_STORE"]
     assert tree(shared) == before

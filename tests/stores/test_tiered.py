@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contract import LookingContract, StoreContract, key, publication
+
+from artifact_store.artifacts import Artifact
+from artifact_store.buckets import open_bucket
+from artifact_store.errors import BucketFailed, CorruptArtifact, NotShared
+from artifact_store.stores.base import Store
+from artifact_store.stores.local import LocalStore
+from artifact_store.stores.opening import store_opened
+from artifact_store.stores.tiered import TieredStore, tier
+
+_numbers = itertools.count()
+LARGE = np.arange(400_000.0).reshape(100, 4000)
+
+
+@pytest.fixture
+def url() -> str:
+    return f"memory://tier{next(_numbers)}"
+
+
+@pytest.fixture
+def shared(url: str) -> Store:
+    return store_opened(url)
+
+
+@pytest.fixture
+def store(tmp_path: Path, shared: Store) -> TieredStore:
+    return TieredStore(LocalStore(tmp_path / "near"), shared)
+
+
+@pytest.fixture
+def another(tmp_path: Path, shared: Store) -> TieredStore:
+    """The same shared store, from a machine that has nothing yet."""
+    return TieredStore(LocalStore(tmp_path / "another"), shared)
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have the server of a URL be away."""
+
+    def away(url: str) -> None:
+        def fail(*given: object) -> None:
+            raise BucketFailed(url, "read", "nobody answers")
+
+        bucket = open_bucket(url)
+        for verb in ("get", "get_range", "put", "create", "delete", "listed"):
+            monkeypatch.setattr(bucket, verb, fail)
+
+    return away
+
+
+class TestTier(StoreContract):
+    @pytest.fixture
+    def store(self, store: TieredStore) -> TieredStore:
+        return store
+
+
+class TestTierOfDirectories(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> TieredStore:
+        return tier(str(tmp_path / "near"), str(tmp_path / "shared"))
+
+
+class TestAnother(LookingContract):
+    """What another machine sees of what was published by the first."""
+
+    @pytest.fixture
+    def kept(self, store: TieredStore) -> TieredStore:
+        return store
+
+    @pytest.fixture
+    def store(self, store: TieredStore, another: TieredStore) -> TieredStore:
+        return another
+
+    def test_digests_are_recalled_by_the_whole_signature(
+        self, store: Store, kept: Store
+    ) -> None:
+        pytest.skip("signatures of files mean nothing on another host")
+
+
+def test_what_is_published_is_in_both(store: TieredStore, shared: Store) -> None:
+    store.publish(key(), publication())
+
+    assert shared.find(key()) is not None
+    assert LocalStore(store.location).find(key()) is not None
+
+
+def test_what_is_found_stays_away_until_it_is_read_whole(
+    store: TieredStore, another: TieredStore
+) -> None:
+    store.publish(key(), publication({"x": LARGE}))
+    near = LocalStore(another.location)
+    found = another.find(key())
+    assert found is not None and near.find(key()) is None
+
+    assert np.array_equal(Artifact(found)["x"][7], LARGE[7])
+    assert near.find(key()) is None
+    assert np.array_equal(Artifact(found).numpy()["x"], LARGE)
+    kept = near.find(key())
+    assert kept is not None and kept.manifest.output == found.manifest.output
+    again = another.find(key())
+    assert again is not None and again.directory.startswith(another.location)
+
+
+def test_what_was_read_whole_is_read_near_by_who_found_it_before(
+    store: TieredStore,
+    another: TieredStore,
+    url: str,
+    unreachable: Callable[[str], None],
+) -> None:
+    store.publish(key(), publication({"x": LARGE}))
+    found = another.find(key())
+    assert found is not None
+    Artifact(found).numpy()
+    unreachable(url)
+
+    assert np.array_equal(Artifact(found)["x"][7], LARGE[7])
+
+
+def test_a_shared_store_that_is_away_is_done_without(
+    store: TieredStore, url: str, unreachable: Callable[[str], None]
+) -> None:
+    unreachable(url)
+    assert store.find(key("cold")) is None
+    with pytest.warns(NotShared, match="artifact-store push"):
+        store.publish(key(), publication())
+
+    assert store.find(key()) is not None
+
+
+def test_data_that_were_damaged_in_the_shared_store_are_never_kept(
+    store: TieredStore, another: TieredStore, url: str
+) -> None:
+    entry = store.publish(key(), publication({"x": LARGE}))
+    far = store_opened(url).find(key())
+    assert far is not None
+    name = f"{far.directory.removeprefix(url + '/')}/x/c.0.0"
+    content = bytearray(Path(entry.directory, "x/c.0.0").read_bytes())
+    content[0] ^= 1
+    open_bucket(url).put(name, bytes(content))
+    found = another.find(key())
+    assert found is not None
+
+    with pytest.raises(CorruptArtifact, match="other data"):
+        Artifact(found).numpy()
+    assert LocalStore(another.location).find(key()) is None
+
+
+def test_a_shared_store_that_is_only_read_gets_nothing(
+    tmp_path: Path, url: str, shared: Store
+) -> None:
+    store = tier(str(tmp_path / "near"), f"ro:{url}")
+    shared.publish(key("theirs"), publication())
+    store.publish(key("ours"), publication())
+    store.remove([key("theirs")])
+
+    assert store.find(key("theirs")) is not None
+    assert list(shared.keys()) == [key("theirs")]
+
+
+def test_who_is_second_gets_what_the_first_has_shared(
+    store: TieredStore, another: TieredStore
+) -> None:
+    store.publish(key(), publication({"x": np.zeros(2)}))
+    with pytest.warns(UserWarning, match="with different results"):
+        found = another.publish(key(), publication({"x": np.ones(2)}))
+
+    assert Artifact(found).numpy()["x"].tolist() == [0.0, 0.0]
+
+
+def test_a_store_travels_by_its_name(tmp_path: Path, url: str) -> None:
+    for name in (str(tmp_path / "near"), url):
+        store = store_opened(name)
+        assert pickle.loads(pickle.dumps(store)) is store
+    again = pickle.loads(pickle.dumps(tier(str(tmp_path / "near"), f"ro:{url}")))
+    again.publish(key(), publication())
+    assert list(store_opened(url).keys()) == []
