@@ -58,8 +58,18 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses]'
 	touch $@
 
+# Beside Python packages, a server of object storage that knows nothing of conditional writes: of npm's registry.
 $(TESTABLE): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[analyses,test]'
+	@command -v npm >/dev/null || { \
+	  echo "make: there is no npm, which installs a server that tests speak with: installing Debian's"; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends nodejs npm >/dev/null; \
+	} || { \
+	  echo "make: npm could not be installed. Install Node.js by hand (Debian: apt-get install nodejs npm)" >&2; \
+	  exit 1; \
+	}
+	npm install --silent --ignore-scripts --no-audit --no-fund --prefix .venv/s3rver s3rver@3.7.1
 	touch $@
 
 $(BENCHABLE): $(INSTALLED)

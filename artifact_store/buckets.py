@@ -9,6 +9,7 @@ the environment, profile or machine, as its clients find them; nothing here is t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from artifact_store.environment import variable
 from artifact_store.errors import (
     BucketFailed,
     BucketForked,
     MissingPackage,
     UnknownUrl,
 )
+from artifact_store.recent import cached_property
 from artifact_store.urls import joined
 
 if TYPE_CHECKING:
@@ -39,9 +42,15 @@ CONCURRENT: Final = 32
 # What is lost on the way is asked for again, with pauses that double, until one of these is reached.
 _RETRIES: Final = 6
 _RETRY_SECONDS: Final = 60
+_PAUSE_SECONDS: Final = 0.1
 _CONNECT_SECONDS: Final = 5
 # Between two pieces of an answer, whose whole may take as long as a slow line needs.
 _READ_SECONDS: Final = 30
+
+# A piece without content that is made to find out what a server can do.
+_PROBE: Final = ".store/probe"
+# What those say that cannot.
+_NOT_IMPLEMENTED: Final = ("501", "NotImplemented", "not supported", "not implemented")
 
 # Of a download, what is written at a time.
 _DOWNLOADED: Final = 4 << 20
@@ -107,7 +116,7 @@ class Bucket:
     def _got(self, name: str, options: GetOptions | None = None) -> Piece | None:
         import obstore
 
-        with self._told("read", name):
+        def read() -> Piece | None:
             try:
                 found = obstore.get(self.opened, name, options=options)
                 tag = found.meta["e_tag"] or ""
@@ -117,19 +126,25 @@ class Bucket:
             except obstore.exceptions.PreconditionError:
                 raise Superseded(name) from None
 
+        with self._told("read", name):
+            return _again(read)
+
     def download(self, name: str, path: str) -> bool:
         """Make a file of a piece, which may be larger than memory; whether it is there."""
         import obstore
 
-        with self._told("read", name):
+        def download() -> bool:
             try:
                 found = obstore.get(self.opened, name)
             except FileNotFoundError:
                 return False
-            with open(path, "xb") as file:
+            with open(path, "wb") as file:
                 for some in found.stream(min_chunk_size=_DOWNLOADED):
                     file.write(some)
-        return True
+            return True
+
+        with self._told("read", name):
+            return _again(download)
 
     def head(self, name: str) -> Listed | None:
         """What is known of a piece, or `None` if it is not there."""
@@ -151,8 +166,28 @@ class Bucket:
     def create(self, name: str, content: bytes) -> bool:
         """Write a piece unless there is one; whether there was none.
 
-        Where the answer to a request is lost and it is sent again, there is one, and it is ours: compare.
+        Where the answer to a request is lost and it is sent again, there is one, and it is ours: compare. Of a server
+        without conditional writes, two who create a piece at the same moment both hear that there was none.
         """
+        if self.is_conditional:
+            return self._created(name, content)
+        if self.head(name) is not None:
+            return False
+        self.put(name, content)
+        return True
+
+    @cached_property
+    def is_conditional(self) -> bool:
+        """Whether the server writes on the condition that there is nothing yet; tried out, and not assumed."""
+        try:
+            # What another process has left there answers at the first try.
+            return not (self._created(_PROBE, b"") and self._created(_PROBE, b""))
+        except BucketFailed as error:
+            if any(code in error.cause for code in _NOT_IMPLEMENTED):
+                return False
+            raise
+
+    def _created(self, name: str, content: bytes) -> bool:
         import obstore
 
         with self._told("written", name):
@@ -213,6 +248,20 @@ class Bucket:
             raise BucketFailed(where, done, _cause_of(error)) from None
 
 
+def _again(read: Callable[[], T]) -> T:
+    """What `read` gives; once more if its answer breaks off, of which the client does not take care itself."""
+    from obstore.exceptions import BaseError
+
+    for number in range(_RETRIES):
+        try:
+            return read()
+        except BaseError as error:
+            if "body error" not in str(error):
+                raise  # It has tried again itself, for long enough.
+            time.sleep(_PAUSE_SECONDS * 2**number)
+    return read()
+
+
 class Superseded(Exception):
     """A piece has another tag than it was asked for by."""
 
@@ -224,9 +273,10 @@ def _listed(meta: Any) -> Listed:
 
 def _cause_of(error: Exception) -> str:
     """What happened, in a line: what follows is how the client's own structures look in memory."""
-    kind = type(error).__name__.removesuffix("Error")
-    said = str(error).partition("\n")[0].strip()
-    return f"{kind}: {said[:400]}"
+    said, _, _ = str(error).partition("\n")
+    # Nor is what the server sent with its status of use to people, which is a page of XML.
+    said, _, _ = said.partition("<")
+    return said.rstrip(": ")[:400]
 
 
 @lru_cache(maxsize=256)
@@ -243,11 +293,13 @@ def _store_at(url: str) -> Any:
         raise MissingPackage(url, "obstore", "artifact-store[remote]") from None
     if url.startswith("memory://"):
         return MemoryStore()
-    pause = timedelta(milliseconds=100)
+    pause = timedelta(seconds=_PAUSE_SECONDS)
     try:
         return from_url(
             url,
             client_options={
+                # The client asks the environment itself only where it is given no options.
+                "allow_http": (variable("AWS_ALLOW_HTTP") or "").lower() == "true",
                 "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
                 "read_timeout": timedelta(seconds=_READ_SECONDS),
                 "timeout": timedelta(days=1),

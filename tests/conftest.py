@@ -9,6 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -18,9 +19,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from artifact_store import Run, files
+from artifact_store.buckets import open_bucket
 from artifact_store.events import Event, Published, listening
+from artifact_store.stores import places
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import store_at
+from artifact_store.stores.remote import open_remote
+from benchmarks.object_storage import Line, clients_of, line_to, moto
 
 
 class WriteCheckpoint(Protocol):
@@ -92,6 +97,39 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ARTIFACT_STORE", raising=False)
+    monkeypatch.delenv("ARTIFACT_STORE_SHARED", raising=False)
+    monkeypatch.setattr(places, "_config", lambda: "/nowhere/config.toml")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A bucket of a server on this machine, and the line that leads to it."""
+
+    url: str
+    line: Line
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[Line]:
+    """The line to a server of S3 that is there for all tests of a worker."""
+    with moto() as server, line_to(server) as line:
+        yield line
+
+
+_buckets = itertools.count()
+
+
+@pytest.fixture
+def storage(line: Line) -> Iterator[Storage]:
+    """An empty bucket, which clients find by the standard chain."""
+    name = f"bucket{next(_buckets)}"
+    line.server.make_bucket(name)
+    line.requests.clear()
+    with clients_of(line.server, line.url):
+        yield Storage(f"s3://{name}/prefix", line)
+    line.seconds = 0.0
+    for opened in (open_bucket, open_remote):
+        opened.cache_clear()
 
 
 @pytest.fixture
