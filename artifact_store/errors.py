@@ -1149,17 +1149,43 @@ class AmbiguousEntry(ArtifactStoreError, LookupError):
 
 
 class WorkerDiffers(ArtifactStoreError):
-    """A worker process would run other code than the process that sent it the work."""
+    """A worker would run other code than the process that sent it the work."""
 
-    def __init__(self, analysis: str) -> None:
-        super().__init__(analysis)
-        self.analysis = analysis
+    def __init__(self, analysis: str, what: str) -> None:
+        super().__init__(analysis, what)
+        self.analysis, self.what = analysis, what
 
     def __str__(self) -> str:
         return (
-            f"{self.analysis} reaches other code or constants in a worker process than where the run was started: "
-            "something was edited, reloaded or set after the import. Restart, or run it with n_jobs=1."
+            f"{self.analysis} reaches other code or constants in a worker than where the run was started: {self.what}. "
+            "Something was edited, reloaded or set after the import, or the worker's host has another copy. Start "
+            "the workers anew, with the same code, or run it with n_jobs=1."
         )
+
+
+class WorkerLost(ArtifactStoreError):
+    """A worker ended before it was done."""
+
+    def __init__(self, what: str, how: str) -> None:
+        super().__init__(what, how)
+        self.what, self.how = what, how
+
+    def __str__(self) -> str:
+        return (
+            f"The worker for {self.what} {self.how}. What it had kept is kept, and the rest of the run went on. If it "
+            "was killed for its memory, use fewer workers, or a smaller batch; then run it again: what is done hits."
+        )
+
+
+class BadShard(ArtifactStoreError, ValueError):
+    """There is no such part of the work."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"{self.said} is no part of a run. Write i/n, with i from 1 to n: of eight jobs, the second does 2/8."
 
 
 class ImpureRead(ArtifactStoreError, RuntimeError):

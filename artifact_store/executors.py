@@ -1,16 +1,76 @@
-"""Where calls run: in this process, or in joblib's workers, which share its cores."""
+"""Where calls run: in this process, in joblib's workers, in those of any executor; and which of them here at all."""
 
 from __future__ import annotations
 
 import contextvars
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
+
+from artifact_store.errors import BadShard
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All of the work."""
+
+    def has(self, place: int | None) -> bool:
+        """Whether what stands at a place in the run is part of it; of what is of the whole run, `None`."""
+        return True
+
+
+EVERYTHING: Final = Everything()
+
+_SHARD: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `of` parts of the work, counted from 1, that together are all of it and have nothing in common.
+
+    Every `of`-th checkpoint of the run is in it, by its place among all: later ones, which may take longer, are
+    shared out like earlier ones, and those that a training adds move no other. What is of the whole run is in none.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise BadShard(f"{self.number}/{self.of}")
+
+    @classmethod
+    def parse(cls, said: str) -> Shard:
+        """As in `2/8`."""
+        found = _SHARD.fullmatch(said)
+        if found is None:
+            raise BadShard(said)
+        return cls(int(found[1]), int(found[2]))
+
+    def has(self, place: int | None) -> bool:
+        """Whether what stands at a place in the run is part of it; of what is of the whole run, `None`."""
+        return place is not None and place % self.of == self.number - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Generic[T]):
+    """What a worker was to do that ended before it was done, and how it ended."""
+
+    item: T
+    how: str
 
 
 def each(
@@ -18,7 +78,7 @@ def each(
     items: Iterable[T],
     n_jobs: int,
     memory: Literal["own", "shared"] = "own",
-) -> Iterator[U]:
+) -> Iterator[U | Lost[T]]:
     """`function` of each item, as they are ready.
 
     Parameters
@@ -33,22 +93,69 @@ def each(
         return map(function, items)
     if memory == "shared":
         function = partial(_run_in, contextvars.copy_context(), function)
-    return _by_workers(function, items, n_jobs, memory)
+    return _by_workers(function, list(items), n_jobs, memory)
 
 
 def _by_workers(
-    function: Callable[[T], U], items: Iterable[T], n_jobs: int, memory: str
-) -> Iterator[U]:
+    function: Callable[[T], U], items: list[T], n_jobs: int, memory: str
+) -> Iterator[U | Lost[T]]:
     # Here and not above for its weight: most runs have one worker.
     import joblib
+    from joblib.parallel import get_active_backend
 
+    # Ray's workers tell nothing before all are done.
+    tells = get_active_backend()[0].supports_return_generator
     parallel = joblib.Parallel(
         n_jobs=n_jobs,
-        return_as="generator_unordered",
+        return_as="generator_unordered" if tells else "list",
         require="sharedmem" if memory == "shared" else None,
     )
+    left = dict(enumerate(items))
+    work = (joblib.delayed(_numbered)(function, *one) for one in enumerate(items))
     with _torch_sharing_cores(joblib.effective_n_jobs(n_jobs)):
-        yield from parallel(joblib.delayed(function)(item) for item in items)
+        try:
+            for number, result in parallel(work):
+                del left[number]
+                yield result
+        except BrokenExecutor:
+            # Nobody says whose worker it was. Of what is left each has one that takes nothing else along.
+            yield from _alone(function, list(left.values()), n_jobs)
+
+
+def _numbered(function: Callable[[T], U], number: int, item: T) -> tuple[int, U]:
+    return number, function(item)
+
+
+def _alone(
+    function: Callable[[T], U], items: list[T], n_jobs: int
+) -> Iterator[U | Lost[T]]:
+    import joblib
+
+    from artifact_store.processes import Ended, in_fresh_processes
+
+    workers = joblib.effective_n_jobs(n_jobs)
+    for item, result in in_fresh_processes(function, items, lambda item: "", workers):
+        yield Lost(item, result.how) if isinstance(result, Ended) else result
+
+
+def each_by(
+    executor: Executor, function: Callable[[T], U], items: Iterable[T]
+) -> Iterator[U | Lost[T]]:
+    """`function` of each item by the workers of an executor, as they are ready."""
+    if isinstance(executor, ThreadPoolExecutor):
+        function = partial(_run_in, contextvars.copy_context(), function)
+    begun = {executor.submit(function, item): item for item in items}
+    try:
+        for future in as_completed(begun):
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            else:
+                how = f"ended without an answer ({type(error).__name__}: {error})"
+                yield Lost(begun[future], how)
+    finally:
+        for future in begun:
+            future.cancel()
 
 
 @contextmanager

@@ -276,9 +276,23 @@ class Analysis(Generic[P, R]):
     ) -> xarray.DataArray:
         """One of its arrays along the epochs of a run, read where it is indexed; see `Run.series`."""
         opened = run if isinstance(run, Run) else Run(run)
+        self._foresee(opened, params)
         found = {epoch: self.find(opened[epoch], **params) for epoch in opened}  # type: ignore[arg-type]
         name = getattr(opened, "named", opened).name
         return series(self.__name__, name, found, array)
+
+    def _foresee(self, run: Run, params: Mapping[str, Any]) -> None:
+        """Look the results along a run up together, where each look is a round trip."""
+        keys: list[Key] = []
+        for epoch in run:
+            try:
+                call = self.call(run[epoch], **params)  # type: ignore[arg-type]
+            except StoreOff:
+                return
+            if not call.store.is_far:
+                return
+            keys.append(call.key)
+        call.store.foresee(keys)
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The call with these arguments, not yet computed. Its store, and how it is seen, are those of this moment.
@@ -332,6 +346,11 @@ class Analysis(Generic[P, R]):
         closure = closure_of(self._function, declared.depends_on, declared.first_party)
         self._last_closure = closure
         return closure
+
+    @property
+    def closures(self) -> tuple[Closure, ...]:
+        """Its closure, and those of the analyses that it calls."""
+        return tuple(closure for _, closure in self._whole()[1])
 
     @property
     def whole(self) -> Digest:

@@ -9,11 +9,10 @@ another share what they have in common, so one forward pass serves them all.
 from __future__ import annotations
 
 import os
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from concurrent.futures import Executor
+from typing import Any
 
 from artifact_store.artifacts import Artifact
 from artifact_store.errors import (
@@ -21,39 +20,19 @@ from artifact_store.errors import (
     MissingArtifacts,
     PipelineFailed,
     PipelineInterrupted,
-    WorkerDiffers,
 )
-from artifact_store.events import Event, Published, listening
-from artifact_store.executors import each
+from artifact_store.executors import EVERYTHING, Everything, Shard
 from artifact_store.markup import dim, whole
 from artifact_store.memoize import Analysis
-from artifact_store.modes import MODE_VARIABLE, Modes, as_there, modes_of
+from artifact_store.modes import modes_of
 from artifact_store.offers import Chosen, chosen
-from artifact_store.outcomes import Done, Ending, Outcome
+from artifact_store.outcomes import Done, Outcome
 from artifact_store.plans import Plan, impossible, seconds_of, step_of
 from artifact_store.progress import Progress, shown
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
-from artifact_store.stores.places import (
-    SHARED_VARIABLE,
-    STORE_VARIABLE,
-    Places,
-    as_meant,
-    places_here,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """The work on one checkpoint (or, with the epoch `None`, on the run), as it travels to a worker."""
-
-    run: Run
-    epoch: int | None
-    analyses: tuple[Analysis[..., Any], ...]
-    closures: tuple[str, ...]
-    places: Places
-    modes: Modes
-    caller: int
+from artifact_store.stores.places import places_here
+from artifact_store.units import Unit, all_done, closures_of, foreseen, input_of
 
 
 class AnalysisPipeline:
@@ -75,9 +54,9 @@ class AnalysisPipeline:
         stores: dict[str, Store] = {}
         steps = []
         weights: dict[int, str] = {}
-        for unit in self._units(analyses, epochs):
+        for unit in foreseen(self._units(analyses, epochs)):
             try:
-                given = _input_of(unit)
+                given = input_of(unit)
             except ArtifactStoreError as error:
                 steps += [
                     impossible(analysis.__name__, unit.epoch, error)
@@ -108,6 +87,8 @@ class AnalysisPipeline:
         epochs: Iterable[int] | None = None,
         n_jobs: int = 1,
         progress: Progress = shown,
+        executor: Executor | None = None,
+        shard: Shard | Everything = EVERYTHING,
     ) -> Outcome:
         """Compute what is missing, checkpoint by checkpoint.
 
@@ -118,9 +99,14 @@ class AnalysisPipeline:
         epochs
             Which checkpoints; all if not given.
         n_jobs
-            Worker processes, as joblib counts them.
+            Workers, as joblib counts them: processes, or what `joblib.parallel_config` chooses.
         progress
             Who is told of each artifact as it is done: a terminal or a notebook, or `unseen`.
+        executor
+            Whose workers do it, in place of joblib's: any executor of `concurrent.futures`, as that of a dask client.
+        shard
+            Which part of the work is done here, while other jobs do the others; analyses of the whole run are left
+            to a run without.
 
         Raises
         ------
@@ -129,12 +115,16 @@ class AnalysisPipeline:
         PipelineInterrupted
             A `KeyboardInterrupt` that says how much was done; all of that is kept.
         """
-        units = list(self._units(analyses, epochs))
+        place: dict[int | None, int] = {
+            epoch: at for at, epoch in enumerate(self.run_of_checkpoints.epochs)
+        }
+        every = self._units(analyses, epochs)
+        units = [unit for unit in every if shard.has(place.get(unit.epoch))]
         totals = Counter(one.__name__ for unit in units for one in unit.analyses)
         run, done = self.run_of_checkpoints.name, list[Done]()
         try:
             with progress(run, totals) as tell:
-                for together in _all_done(units, n_jobs):
+                for together in all_done(units, n_jobs, executor):
                     done += together
                     tell(together)
         except KeyboardInterrupt as interrupt:
@@ -166,19 +156,19 @@ class AnalysisPipeline:
             )
         return found
 
-    def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[_Unit]:
+    def _units(self, analyses: Chosen, epochs: Iterable[int] | None) -> Iterator[Unit]:
         wanted, run = chosen(analyses), self.run_of_checkpoints
         places = places_here()
         modes = modes_of([one.declaration.mode for one in wanted])
         along = tuple(one for one in wanted if not one.takes_run)
         of_run = tuple(one for one in wanted if one.takes_run)
         if along:
-            closures = _closures(along)
+            closures = closures_of(along)
             for epoch in run.epochs if epochs is None else _known(run, epochs):
-                yield _Unit(run, epoch, along, closures, places, modes, os.getpid())
+                yield Unit(run, epoch, along, closures, places, modes, os.getpid())
         if of_run and epochs is None:
-            closures = _closures(of_run)
-            yield _Unit(run, None, of_run, closures, places, modes, os.getpid())
+            closures = closures_of(of_run)
+            yield Unit(run, None, of_run, closures, places, modes, os.getpid())
 
     def __repr__(self) -> str:
         return f"AnalysisPipeline({self.run_of_checkpoints!r})"
@@ -195,13 +185,6 @@ def _twins(weights: dict[int, str]) -> Iterator[tuple[int, int]]:
             yield epoch, first[digest]
 
 
-def _memory(units: Iterable[_Unit]) -> Literal["own", "shared"]:
-    """Where the code of all units is what it is here: in workers, only if they can import it."""
-    # What a notebook defines travels by value, but the modules that it imported do not, and may differ there.
-    every = {one for unit in units for one in unit.analyses}
-    return "own" if all(one.is_imported for one in every) else "shared"
-
-
 def _known(run: Run, epochs: Iterable[int]) -> list[int]:
     """`epochs`, provided that the run has them all: a slip is told before hours of work."""
     wanted = list(epochs)
@@ -209,106 +192,3 @@ def _known(run: Run, epochs: Iterable[int]) -> list[int]:
         if epoch not in run:
             run[epoch]  # It knows how to say what is amiss.
     return wanted
-
-
-def _closures(analyses: tuple[Analysis[..., Any], ...]) -> tuple[str, ...]:
-    return tuple(map(_closure, analyses))
-
-
-def _closure(analysis: Analysis[..., Any]) -> str:
-    try:
-        return analysis.whole.hex
-    except ArtifactStoreError:
-        return (
-            ""  # The call itself will say what is amiss, and the other analyses go on.
-        )
-
-
-def _input_of(unit: _Unit) -> Any:
-    return unit.run if unit.epoch is None else unit.run[unit.epoch]
-
-
-def _all_done(units: list[_Unit], n_jobs: int) -> Iterator[list[Done]]:
-    """What becomes of each call, as soon as that is known here: of a worker, when it is done with a checkpoint."""
-    if n_jobs == 1:
-        return ([one] for unit in units for one in _worked(unit))
-    return each(_work, units, n_jobs, _memory(units))
-
-
-def _work(unit: _Unit) -> list[Done]:
-    return list(_worked(unit))
-
-
-def _worked(unit: _Unit) -> Iterator[Done]:
-    """All analyses of one checkpoint; one that fails does not stop the others."""
-    if os.getpid() != unit.caller:
-        # A worker may have been started before the caller set these, or unset them.
-        _set(STORE_VARIABLE, unit.places.store)
-        _set(SHARED_VARIABLE, unit.places.shared)
-        _set(MODE_VARIABLE, unit.modes.environment)
-        if differing := _differing(unit):
-            error = WorkerDiffers(differing)
-            yield from (_failed(one, unit.epoch, error) for one in unit.analyses)
-            return
-    published: dict[str, Published] = {}
-
-    def note(event: Event) -> None:
-        if isinstance(event, Published):
-            published[event.key.digest.hex] = event
-
-    try:
-        given = _input_of(unit)
-    except Exception as error:
-        yield from (_failed(one, unit.epoch, error) for one in unit.analyses)
-        return
-    for one in unit.analyses:
-        # Neither may be set while the caller has the word.
-        with as_there(unit.modes), as_meant(unit.places), listening(note):
-            done = _attempt(one, given, unit.epoch, published)
-        yield done
-
-
-def _differing(unit: _Unit) -> str:
-    """The first analysis that reaches other code here than where the run was asked for."""
-    for analysis, closure in zip(unit.analyses, unit.closures, strict=True):
-        if _closure(analysis) != closure:
-            return analysis.__name__
-    return ""
-
-
-def _set(variable: str, value: str | None) -> None:
-    if value:
-        os.environ[variable] = value
-    else:
-        os.environ.pop(variable, None)
-
-
-def _attempt(
-    analysis: Analysis[..., Any],
-    given: Any,
-    epoch: int | None,
-    published: dict[str, Published],
-) -> Done:
-    try:
-        call = analysis.call(given)
-        artifact = analysis.materialize(call)
-        call.store.label(artifact.entry, call.label, call.kinship)
-    except Exception as error:
-        return _failed(analysis, epoch, error)
-    made = published.get(artifact.key.digest.hex)
-    state: Ending = "hit" if made is None else "computed"
-    seconds = 0.0 if made is None else made.seconds
-    return Done(
-        analysis.__name__,
-        epoch,
-        state,
-        seconds,
-        artifact.nbytes,
-        artifact.entry.directory,
-    )
-
-
-def _failed(analysis: Analysis[..., Any], epoch: int | None, error: Exception) -> Done:
-    text = f"{type(error).__name__}: {error}"
-    trace = "".join(traceback.format_exception(error))
-    return Done(analysis.__name__, epoch, "failed", error=text, trace=trace)

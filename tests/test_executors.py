@@ -12,7 +12,7 @@ import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from artifact_store.executors import each
+from artifact_store.executors import Lost, each
 
 CHOSEN: ContextVar[str] = ContextVar("CHOSEN", default="nothing")
 
@@ -84,6 +84,7 @@ def test_libraries_in_processes_use_an_equal_part_of_the_cores_or_what_was_chose
         with joblib.parallel_config("loky", inner_max_num_threads=chosen):
             (found,) = each(threads, [0], 2)
 
+    assert not isinstance(found, Lost)
     assert int(found) == (chosen or max(1, joblib.cpu_count() // 2))
 
 

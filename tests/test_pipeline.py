@@ -30,9 +30,9 @@ from artifact_store.errors import (
 from artifact_store.events import Event, Published
 from artifact_store.offers import ENTRY_POINTS
 from artifact_store.outcomes import Outcome
-from artifact_store.pipeline import _work
 from artifact_store.plans import Plan
 from artifact_store.stores.local import LocalStore
+from artifact_store.units import _told, _work
 
 
 @analysis
@@ -551,7 +551,7 @@ def test_a_worker_that_would_run_other_code_refuses(
     pipeline = AnalysisPipeline(Run(run_directory()))
     here = next(pipeline._units([shape], None))
 
-    (done,) = _work(replace(here, caller=-1, closures=("0" * 64,)))
+    (done,) = _told(_work(replace(here, caller=-1, closures=("0" * 64,))))
     assert done.state == "failed" and "WorkerDiffers: shape" in done.error
-    (done,) = _work(replace(here, caller=-1))
+    (done,) = _told(_work(replace(here, caller=-1)))
     assert done.state == "computed"

@@ -24,6 +24,7 @@ from artifact_store.cli.arguments import (
 )
 from artifact_store.cli.printing import near, out, print_json, table, text
 from artifact_store.errors import PipelineFailed, PipelineInterrupted
+from artifact_store.executors import EVERYTHING, Shard
 from artifact_store.layout import home_of_group
 from artifact_store.outcomes import ENDINGS, Done, Outcome
 from artifact_store.pipeline import AnalysisPipeline
@@ -44,6 +45,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_epochs(parser)
     does = "worker processes; -1 for one on each core (default: 1)"
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help=does)
+    does = "do one of n parts, of which other jobs do the others: --shard $SLURM_ARRAY_TASK_ID/8"
+    parser.add_argument(
+        "--shard", type=Shard.parse, default=EVERYTHING, metavar="I/N", help=does
+    )
     does = "auto: bars on a terminal, else a line now and then; json: a line on standard output for each artifact"
     parser.add_argument("--progress", choices=_WAYS, default="auto", help=does)
 
@@ -57,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     epochs, analyses = epochs_in(along, arguments.epochs), analyses_in(arguments)
     progress, pipeline = _WAYS[arguments.progress], AnalysisPipeline(along)
     try:
-        outcome = pipeline.run(analyses, epochs, arguments.jobs, progress)
+        outcome = pipeline.run(
+            analyses, epochs, arguments.jobs, progress, shard=arguments.shard
+        )
     except PipelineFailed as failed:
         assert isinstance(failed.outcome, Outcome)
         outcome = failed.outcome
@@ -72,6 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(outcome.as_dict())
     else:
         _print(outcome, along)
+        if arguments.shard != EVERYTHING:
+            out(
+                "Analyses of the whole run are left to `artifact-store run` without --shard, when all parts are done."
+            )
     return 1 if outcome.failures else 0
 
 

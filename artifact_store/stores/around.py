@@ -35,6 +35,10 @@ class StoreAround:
     def location(self) -> str:
         return self._inner.location
 
+    @property
+    def is_far(self) -> bool:
+        return self._inner.is_far
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner!r})"
 

@@ -103,6 +103,10 @@ class Store(DigestMemo, Protocol):
     def location(self) -> str:
         """Where it is, for people."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether each look takes a round trip, so that `foresee` is worth its while."""
+
     def find(self, key: Key) -> Entry | None:
         """The entry under `key`, its data unchanged since they were known to be right; `CorruptArtifact` if not."""
 

@@ -138,6 +138,10 @@ class LocalStore:
     def location(self) -> str:
         return self._layout.root
 
+    @property
+    def is_far(self) -> bool:
+        return False
+
     def __repr__(self) -> str:
         return f"LocalStore({self._layout.root!r})"
 

@@ -75,6 +75,14 @@ class OverlayStore(StoreAround):
     def _all(self) -> list[Store]:
         return [self._inner, *self._shared]
 
+    @property
+    def is_far(self) -> bool:
+        return any(store.is_far for store in self._all)
+
+    def foresee(self, keys: Sequence[Key]) -> None:
+        for store in self._all:
+            store.foresee(keys)
+
     def find(self, key: Key) -> Entry | None:
         return self._first_sound(key, self._inner.find)
 

@@ -79,6 +79,10 @@ class RemoteStore:
     def location(self) -> str:
         return self._bucket.url
 
+    @property
+    def is_far(self) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return f"RemoteStore({self.location!r})"
 

@@ -88,6 +88,10 @@ class TieredStore(StoreAround):
         """Where the shared store is."""
         return self._shared.location
 
+    @property
+    def is_far(self) -> bool:
+        return self._shared.is_far
+
     def find(self, key: Key) -> Entry | None:
         return self._first(key, self._near.find, self._shared.find)
 
