@@ -18,6 +18,7 @@ from artifact_store.keys import Key
 from artifact_store.layout import Layout
 from artifact_store.listing import Brief, briefs, listed_keys, read_unnoted
 from artifact_store.manifests import Manifest, parse_manifest
+from artifact_store.staging import leads
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import group_at
 
@@ -119,7 +120,9 @@ def read_manifest(store: Store, key: Key) -> Manifest:
 def doors_of(store: Store, manifest: Manifest) -> tuple[Path, ...]:
     """The readable names of an entry's data; where equal results share them, only its own."""
     layout = Layout(store.location)
-    group = os.path.realpath(layout.group(manifest.output))
-    doors = Path(layout.door(manifest.analysis, "")).glob("*")
-    found = sorted(door for door in doors if os.path.realpath(door) == group)
+    folder, target = layout.door(manifest.analysis, ""), layout.behind_door(manifest.output)  # fmt: skip
+    found = []
+    # One store of many runs may have a million doors here: of each, its text is looked at and not where it leads.
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as doors:
+        found = sorted(Path(one.path) for one in doors if leads(one.path, target))
     return tuple([door for door in found if _fits(manifest, door.name)] or found)

@@ -25,6 +25,7 @@ QUESTIONS = (
     "bench_partial_read",
     "bench_series",
     "bench_scale",
+    "bench_runs",
     "bench_import",
     "bench_pipeline",
     "bench_parallel",

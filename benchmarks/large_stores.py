@@ -37,26 +37,25 @@ WRITERS = 2
 
 def fill(root: str, like: Manifest, entries: int) -> None:
     """Add so many entries to the store at `root`, whose manifests are otherwise like this one."""
-    layout = Layout(root)
-    for analysis in ANALYSES:
-        os.makedirs(f"{root}/{analysis}")
-        for prefix in range(256):
-            os.makedirs(f"{layout.entries}/{analysis}/{prefix:02x}")
-    for prefix in range(256):
-        os.makedirs(f"{layout.data}/{prefix:02x}", exist_ok=True)
     with get_context("fork").Pool(WRITERS) as pool:
-        shares = [(root, like, entries, number) for number in range(WRITERS)]
+        firsts = range(0, entries, SHARING)
+        shares = [(root, like, firsts[one::WRITERS], entries) for one in range(WRITERS)]
         pool.starmap(_write_share, shares)
 
 
-def _write_share(root: str, like: Manifest, entries: int, writer: int) -> None:
+def fill_one_of_many(root: str, like: Manifest, numbers: range) -> None:
+    """The same for the store of one run among many: the entries of these numbers, in this process."""
+    _write_share(root, like, numbers[::SHARING], numbers.stop)
+
+
+def _write_share(root: str, like: Manifest, firsts: range, stop: int) -> None:
     layout = Layout(root)
-    for first in range(writer * SHARING, entries, WRITERS * SHARING):
+    for first in firsts:
         if first % (SHARING * ORPHANS) == 0:
             orphan = _with_data(layout, like, -1 - first)
             os.utime(layout.group(orphan.output), (0, 0))
         data = _with_data(layout, like, first)
-        for number in range(first, min(first + SHARING, entries)):
+        for number in range(first, min(first + SHARING, stop)):
             _write_entry(layout, data, number)
 
 
@@ -65,6 +64,7 @@ def _with_data(layout: Layout, like: Manifest, number: int) -> Manifest:
     arrays = normalize({"value": np.full(1, number, np.float64)})
     output = digest_arrays(arrays).hex
     group = layout.group(output)
+    os.makedirs(os.path.dirname(group), exist_ok=True)
     stored = write_group(group, arrays)
     seal = seal_of(file_stats(group, stored), boot_id())
     return msgspec.structs.replace(like, output=output, arrays=stored, seal=seal)
@@ -85,11 +85,22 @@ def _write_entry(layout: Layout, data: Manifest, number: int) -> None:
     )
     # As publish does but for the rename, which would only take time.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    descriptor = os.open(layout.manifest(key), flags, 0o666)
+    descriptor = _opened(layout.manifest(key), flags)
     os.write(descriptor, render_manifest(manifest))
     os.close(descriptor)
     target = f"../.store/data/{data.output[:2]}/{data.output}"
-    os.symlink(target, layout.door(key.analysis, f"{label},threshold={param}"))
+    door = layout.door(key.analysis, f"{label},threshold={param}")
+    os.makedirs(os.path.dirname(door), exist_ok=True)
+    os.symlink(target, door)
+
+
+def _opened(path: str, flags: int) -> int:
+    """A new file, in a folder that is there from the second on."""
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def key_of(number: int) -> Key:

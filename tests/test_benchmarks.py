@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_hit, bench_key, bench_miss, results
+from benchmarks import (
+    bench_hit,
+    bench_key,
+    bench_miss,
+    bench_runs,
+    bench_scale,
+    results,
+)
 from benchmarks.machine import file_system
 from benchmarks.measure import Timing, race, warmups
 from benchmarks.plots import draw
@@ -127,3 +134,16 @@ def test_a_file_system_is_that_of_the_nearest_mount() -> None:
 
     assert file_system(Path("/tmp/x"), mounts) == "tmpfs"
     assert file_system(Path("/tmpx"), mounts) == "ext4"
+
+
+def test_many_runs_hold_the_same_entries_in_one_store_and_in_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_scale, "CHECKPOINTS", 1)
+    monkeypatch.setattr(bench_scale, "RACY_SECONDS", 0)
+
+    lines = bench_runs.measure(5, 20, tmp_path).text.splitlines()
+
+    rows = [line.strip("| ").split(" | ") for line in lines[-2:]]
+    held = {way: (stores, entries) for way, stores, entries, *_ in rows}
+    assert held == {"one store": ("1", "500"), "a store each": ("5", "500")}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -132,3 +133,22 @@ def test_a_door_under_another_name_still_counts(store: Store) -> None:
         door.rename(folder / f"odd-{door.name[-5:]}x")
 
     assert len(doors_of(store, entry_meant(store, LABEL))) == 2
+
+
+def test_where_doors_to_other_data_lead_is_not_looked_at(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meant = entry_meant(store, LABEL)
+    for number in range(100):
+        other = Layout(store.location).behind_door(f"{number:064x}")
+        Path(store.location, "above", f"other_{number}").symlink_to(other)
+    looked, real = list[object](), os.lstat
+
+    def lstat(path: str | Path) -> os.stat_result:
+        looked.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+
+    assert len(doors_of(store, meant)) == 1
+    assert len(looked) < 10
