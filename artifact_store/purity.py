@@ -15,6 +15,7 @@ import importlib
 import os
 import random
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -250,7 +251,9 @@ class _Watch(msgspec.Struct, eq=False, dict=True):
         before, self.generators = self.generators, _generators()
         for (library, number), state in before.items():
             moved = self.generators.get((library, number), state) != state
-            if moved and not _seeds(library, self.externals):
+            # Of several threads nobody knows which it was: dask's, say, draw numbers of their own all the time.
+            is_ours = threading.active_count() == 1 or _names(library, self.externals)
+            if moved and is_ours and not _seeds(library, self.externals):
                 act = f"drew unseeded numbers from the global generator of {library}"
                 self.found[Impurity(act, "", _SEED)] = None
 
@@ -337,6 +340,11 @@ def _state_of_numpy() -> object:
         return generator.state
     # 0.6 us instead of 33; what it leaves out is the second of a pair of normal numbers, if one is kept for later.
     return ctypes.string_at(generator.ctypes.state_address, _TWISTER)
+
+
+def _names(library: str, externals: tuple[External, ...]) -> bool:
+    """Whether code makes use of a library by itself."""
+    return any(module.partition(".")[0] == library for module, _, _ in externals)
 
 
 def _seeds(library: str, externals: tuple[External, ...]) -> bool:

@@ -13,6 +13,7 @@ import os
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal
@@ -21,11 +22,13 @@ from artifact_store.errors import ArtifactStoreError, WorkerDiffers, WorkerLost
 from artifact_store.events import Event, Published, listening
 from artifact_store.executors import Lost, each, each_by
 from artifact_store.keys import Key
+from artifact_store.layout import home_of_run
 from artifact_store.memoize import Analysis
 from artifact_store.modes import MODE_VARIABLE, Modes, as_there
 from artifact_store.outcomes import Done, Ending
 from artifact_store.runs import Run
 from artifact_store.stores.base import Store
+from artifact_store.stores.locate import chosen_store
 from artifact_store.stores.places import (
     SHARED_VARIABLE,
     STORE_VARIABLE,
@@ -116,14 +119,18 @@ def _keys_of(units: Iterable[Unit]) -> dict[Store, list[Key]]:
     found: dict[Store, list[Key]] = {}
     for unit in units:
         for analysis in unit.analyses:
-            try:
+            # Whoever makes the call learns why it cannot be made.
+            with suppress(ArtifactStoreError, OSError):
+                if not _is_far(unit, analysis):
+                    continue
                 call = analysis.call(input_of(unit))
-            except (ArtifactStoreError, OSError):
-                continue  # Whoever makes the call learns why it cannot be made.
-            if not call.store.is_far:
-                return {}
-            found.setdefault(call.store, []).append(call.key)
+                found.setdefault(call.store, []).append(call.key)
     return found
+
+
+def _is_far(unit: Unit, analysis: Analysis[..., Any]) -> bool:
+    store = chosen_store(analysis.declaration.store, home_of_run(unit.run.path))
+    return store is not None and store.is_far
 
 
 def _work(unit: Unit) -> list[Done] | _Skewed:

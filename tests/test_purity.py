@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,12 @@ from artifact_store.purity import (
 )
 
 Body = Callable[[], object]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program of one thread, whatever threads other tests have left."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
 
 
 def noted(
@@ -474,3 +481,28 @@ def test_the_analyses_are_pure_from_the_first_use_of_every_library_on(
     )
 
     subprocess.run([sys.executable, "-W", "error", "-c", ANALYSES, path], check=True)
+
+
+def test_what_another_thread_draws_meanwhile_is_not_of_the_analysis(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()
+    done = threading.Event()
+
+    def draw_and_wait(begun: threading.Event) -> None:
+        random.random()
+        begun.set()
+        done.wait(10)
+
+    def body() -> None:
+        begun = threading.Event()
+        threading.Thread(target=draw_and_wait, args=(begun,)).start()
+        begun.wait(10)
+
+    try:
+        assert noted(body) == []
+    finally:
+        done.set()
+    # Where the code itself names the library, it is.
+    named = (("random", "random", "x.py:1"),)
+    assert noted(random.random, externals=named) == [RANDOM.format("random")]
