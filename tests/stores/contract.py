@@ -80,7 +80,9 @@ class LookingContract:
         found = store.find(key())
 
         assert found is not None and found.key == published.key == key()
-        assert found.manifest == published.manifest
+        # Each place seals what it holds in its own way.
+        seal = published.manifest.seal
+        assert msgspec.structs.replace(found.manifest, seal=seal) == published.manifest
         for entry in (published, found):
             array = Artifact(entry).numpy()["mean"]
             assert array.tobytes() == values.tobytes() and not array.flags.writeable
