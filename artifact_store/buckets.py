@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -217,20 +216,22 @@ class Bucket:
             for some in obstore.list(self.opened, prefix):
                 yield from map(_listed, some)
 
-    def folders(self, prefix: str) -> list[str]:
-        """The names that go on below a prefix."""
+    def names(self, prefix: str) -> list[str]:
+        """The names in a folder, so to speak: of pieces, and of what goes on below."""
         import obstore
 
         with self._told("listed", prefix):
-            found = obstore.list_with_delimiter(self.opened, prefix)
-        names = found["common_prefixes"]
-        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+            found = obstore.list_with_delimiter(self.opened, prefix or None)
+        paths = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
+        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
     def each(self, do: Callable[[T], U], items: Iterable[T]) -> list[U]:
         """`do` of each item, several at once."""
         every = list(items)
         if len(every) < 2:
             return [do(one) for one in every]
+        from concurrent.futures import ThreadPoolExecutor  # of its weight
+
         with ThreadPoolExecutor(min(CONCURRENT, len(every))) as pool:
             return list(pool.map(do, every))
 

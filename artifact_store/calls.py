@@ -32,6 +32,7 @@ from artifact_store.recent import cached_property
 from artifact_store.runs import Run
 from artifact_store.signatures import Arguments, Signature
 from artifact_store.stores.base import Store
+from artifact_store.urls import located
 from artifact_store.versions import version_of
 
 # How many inputs are named one by one.
@@ -195,7 +196,9 @@ def home_of_input(one: Any) -> Path:
         return home_of_run(one.path)
     if not isinstance(one, Artifact):
         return home_of(one.path)
-    return Path(one.entry.home) if one.entry.home else home_of_group(one.path)
+    if one.entry.home:
+        return located(one.entry.home)
+    return home_of_group(located(one.place))
 
 
 def paths_of(one: Any) -> list[str]:

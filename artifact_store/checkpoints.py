@@ -41,10 +41,12 @@ from artifact_store.files import (
     Content,
     Signature,
     Signatures,
+    Source,
     feed,
     fill,
     is_racy,
     new_block,
+    reader,
     reading,
     reopen,
 )
@@ -53,7 +55,9 @@ from artifact_store.quantities import size
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import Recent, cached_property
 from artifact_store.registry import Seen, view_named
+from artifact_store.remote_files import remote_file, remote_names
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
+from artifact_store.urls import UrlPath, is_url, located
 from artifact_store.workers import cores, worker
 
 if TYPE_CHECKING:
@@ -111,7 +115,7 @@ class Checkpoint(Content):
     _changed = CheckpointChanged
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        given = Path(path).absolute()
+        given = located(path)
         main = _main_file(given)
         if main.name.endswith(INDEX_SUFFIX):
             files, headers = _open_shards(main)
@@ -260,6 +264,12 @@ class Checkpoint(Content):
             and len(self.signature) == 1
         )
 
+    def is_as_listed(self) -> bool:
+        """Whether its files, which are in a bucket, are what they were."""
+        found = [remote_file(file) for file in self._files if isinstance(file, UrlPath)]
+        tags = [None if one is None else one.tag for one in found]
+        return tags == [one.tag for one in self.signature]
+
     def _parts(self) -> Set[str]:
         return self.keys()
 
@@ -303,9 +313,9 @@ class Checkpoint(Content):
 
 
 def _digests_of(
-    descriptor: int, tensors: Iterable[tuple[str, Span]]
+    descriptor: Source, tensors: Iterable[tuple[str, Span]]
 ) -> list[tuple[str, Digest]]:
-    block, digests = new_block(), []
+    block, digests = new_block(descriptor), []
     for name, span in tensors:
         hasher = _hasher(name, span)
         feed(hasher, block, descriptor, span.start, span.stop)
@@ -334,6 +344,8 @@ def _shared_out(
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """The checkpoint at `path`: the same object, hence the same digests, while its files are unchanged."""
     where = os.fspath(path)
+    if is_url(where):
+        return _open_remote(where)
     if not where.startswith("/"):
         where = os.path.join(os.getcwd(), where)
     known = _opened.get(where)
@@ -351,6 +363,15 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     checkpoint = reopen(Checkpoint, where, signature)
     _opened.put(where, checkpoint)
     return checkpoint
+
+
+def _open_remote(url: str) -> Checkpoint:
+    """The checkpoint at a URL, likewise: whether it is unchanged takes a request for each of its files."""
+    known = _opened.get(url)
+    if known is None or not known.is_as_listed():
+        known = Checkpoint(url)
+        _opened.put(url, known)
+    return known
 
 
 # As many as a long run has checkpoints; each holds a header and its digests, about 10 kB.
@@ -371,9 +392,14 @@ def _signature_of(path: str) -> Signatures:
 
 def _main_file(path: Path) -> Path:
     """The file to begin with: `path` itself, or the one checkpoint in a directory."""
-    if not os.path.isdir(path):
+    if isinstance(path, UrlPath):
+        if path.name.endswith((".safetensors", INDEX_SUFFIX)):
+            return path
+        names = remote_names(path)
+    elif not os.path.isdir(path):
         return path
-    names = sorted(os.listdir(path))
+    else:
+        names = sorted(os.listdir(path))
     for suffix in (INDEX_SUFFIX, ".safetensors"):
         found = [name for name in names if name.endswith(suffix)]
         if len(found) == 1:
@@ -390,7 +416,7 @@ def _open_file(
     file: Path, absent: type[MissingCheckpoint | MissingShard]
 ) -> tuple[Signature, Header]:
     with reading(file, absent, CheckpointChanged) as (descriptor, signature):
-        return signature, read_header(descriptor, signature.size, file)
+        return signature, read_header(reader(descriptor), signature.size, file)
 
 
 def _open_index(index: Path) -> tuple[Signature, Mapping[str, str]]:
@@ -398,7 +424,7 @@ def _open_index(index: Path) -> tuple[Signature, Mapping[str, str]]:
         descriptor,
         signature,
     ):
-        return signature, read_index(descriptor, signature.size, index)
+        return signature, read_index(reader(descriptor), signature.size, index)
 
 
 def _open_shards(index: Path) -> tuple[dict[Path, Signature], dict[Path, Header]]:

@@ -15,15 +15,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from artifact_store.buckets import Superseded
 from artifact_store.digests import Digest, Hasher, digest_of
 from artifact_store.errors import FileChanged, MissingFile
 from artifact_store.reads import Question
+from artifact_store.remote_files import RANGE_BYTES, RemoteFile, remote_file
+from artifact_store.urls import UrlPath, located
 
 # A file written twice within one tick of the file system's clock looks the same
 # after as before. Ticks are up to 10 ms on local disks, 1 s on ext3 and many
@@ -44,6 +48,7 @@ class Signature(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     inode: int
+    tag: str = ""
 
     @classmethod
     def of(cls, status: os.stat_result) -> Signature:
@@ -54,22 +59,25 @@ class Signature(NamedTuple):
     @classmethod
     def of_tag(cls, size: int, tag: str) -> Signature:
         """That of a file in a bucket, whose server gives it another tag whenever it is written."""
-        return cls(size, 0, 0, int(digest_of("tag", tag.encode()).hex, 16))
+        return cls(size, 0, 0, int(digest_of("tag", tag.encode()).hex, 16), tag)
 
     @property
     def is_tag(self) -> bool:
         """Whether it means the same on every host, and after every boot."""
-        return self.mtime_ns == self.ctime_ns == 0
+        return self.tag != ""
 
 
 Signatures: TypeAlias = tuple[Signature, ...]
+
+# What is read from: the descriptor of a file on disk, or a file in a bucket.
+Source: TypeAlias = int | RemoteFile
 
 
 def is_racy(signatures: Signatures, now_ns: int) -> bool:
     """Whether files read from `now_ns` on could change without changing their `signatures`."""
     # A stamp from the future is as doubtful as a fresh one: its clock is not ours.
     doubtful = now_ns - RACY_NS
-    for size, mtime_ns, ctime_ns, inode in signatures:
+    for _, mtime_ns, ctime_ns, _, _ in signatures:
         if mtime_ns > doubtful or ctime_ns > doubtful:
             return True
     return False
@@ -158,8 +166,12 @@ class Content(ABC):
         """The digest of each part, from the files themselves."""
 
     @contextmanager
-    def _open(self, file: Path) -> Iterator[int]:
+    def _open(self, file: Path) -> Iterator[Source]:
         """A descriptor of one of the files, provided it is still the one first seen."""
+        if isinstance(file, UrlPath):
+            with _watched(file, self._changed):
+                yield RemoteFile(file, self._files[file].size, self._files[file].tag)
+            return
         with reading(file, self._changed, self._changed) as (descriptor, signature):
             if signature != self._files[file]:
                 raise self._changed(file, "was written or replaced")
@@ -182,7 +194,7 @@ class File(Content):
     _WHOLE: ClassVar = "__metadata__"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        given = Path(path).absolute()
+        given = located(path)
         with reading(given, MissingFile, FileChanged) as (_, signature):
             super().__init__(given, given.name, {given: signature})
 
@@ -204,9 +216,10 @@ class File(Content):
 
     def read_bytes(self) -> bytes:
         """All bytes of the file, which are those that `root` stands for."""
-        with self._open(self._path) as descriptor:
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read()
+        content = bytearray(self.signature[0].size)
+        with self._open(self._path) as source:
+            fill(memoryview(content), source, 0)
+        return bytes(content)
 
     def __repr__(self) -> str:
         return f"File({self._label}, {self.signature[0].size} bytes)"
@@ -220,7 +233,8 @@ class File(Content):
     def _read_digests(self) -> Iterator[tuple[str, Digest]]:
         hasher = Hasher("file")
         with self._open(self._path) as descriptor:
-            feed(hasher, new_block(), descriptor, 0, self.signature[0].size)
+            size = self.signature[0].size
+            feed(hasher, new_block(descriptor), descriptor, 0, size)
         yield self._WHOLE, hasher.digest()
 
 
@@ -237,8 +251,15 @@ def reading(
     file: Path,
     absent: Callable[[Path, str], Exception],
     changed: Callable[[Path, str], Exception],
-) -> Iterator[tuple[int, Signature]]:
-    """A descriptor of a regular file and its signature, which holds until the end."""
+) -> Iterator[tuple[Source, Signature]]:
+    """A regular file to read from and its signature, which holds until the end."""
+    if isinstance(file, UrlPath):
+        with _watched(file, changed):
+            found = remote_file(file)
+            if found is None:
+                raise absent(file, "does not exist")
+            yield found, Signature.of_tag(found.size, found.tag)
+        return
     try:
         # Nonblocking, which regular files ignore: a named pipe would wait for its writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
@@ -261,26 +282,44 @@ def reading(
         os.close(descriptor)
 
 
-def new_block() -> memoryview:
-    """A buffer for `feed`, aligned and not yet touched."""
-    return np.empty(BLOCK_BYTES, np.uint8).data
+@contextmanager
+def _watched(file: Path, changed: Callable[[Path, str], Exception]) -> Iterator[None]:
+    """Say of a file in a bucket that it was written meanwhile."""
+    try:
+        yield
+    except (Superseded, EOFError):
+        raise changed(file, "was written or replaced") from None
+
+
+def new_block(source: Source) -> memoryview:
+    """A buffer for `feed`, aligned and not yet touched; of what is far, each costs a round trip."""
+    size = BLOCK_BYTES if isinstance(source, int) else 2 * RANGE_BYTES
+    return np.empty(size, np.uint8).data
 
 
 def feed(
-    hasher: Hasher, block: memoryview, descriptor: int, start: int, stop: int
+    hasher: Hasher, block: memoryview, source: Source, start: int, stop: int
 ) -> None:
     """Feed the bytes from `start` to `stop` as one part, through `block`."""
     hasher.announce(stop - start)
     for offset in range(start, stop, len(block)):
         piece = block[: stop - offset]
-        fill(piece, descriptor, offset)
+        fill(piece, source, offset)
         hasher.feed(piece)
 
 
-def fill(target: memoryview, descriptor: int, offset: int) -> None:
+def reader(source: Source) -> Callable[[int, int], bytes]:
+    """A way to read so many bytes from an offset on, or as many as there are."""
+    return source.read if isinstance(source, RemoteFile) else partial(os.pread, source)
+
+
+def fill(target: memoryview, source: Source, offset: int) -> None:
     """Fill `target` from `offset` on; one read gives 2 GiB at most."""
+    if not isinstance(source, int):
+        source.fill(target, offset)
+        return
     while target:
-        count = os.preadv(descriptor, [target], offset)
+        count = os.preadv(source, [target], offset)
         if count == 0:
             raise EOFError
         target, offset = target[count:], offset + count

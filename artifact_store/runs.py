@@ -31,7 +31,9 @@ from artifact_store.markup import dim, facts, mono, title_of, whole
 from artifact_store.reads import ABSENT, Question, answer_of
 from artifact_store.recent import cached_property
 from artifact_store.registry import Seen, view_named
+from artifact_store.remote_files import remote_file, remote_names
 from artifact_store.terminals import visible
+from artifact_store.urls import UrlPath, located
 
 if TYPE_CHECKING:
     import xarray
@@ -70,13 +72,14 @@ class Run(Mapping[int, Checkpoint]):
     def __init__(
         self, path: str | os.PathLike[str], pattern: str = DEFAULT_PATTERN
     ) -> None:
-        self.path, self.pattern = Path(path).absolute(), pattern
+        self.path, self.pattern = located(path), pattern
         # Whether it has all that its directory holds; the last epoch, if it is a part of a run.
         self.is_whole = True
         self._end: int | None = None
         self._places = _parse(pattern)
         self._digested: dict[int, Checkpoint] = {}
-        if not self.path.is_dir():
+        # Of what is in a bucket, to list it tells.
+        if not isinstance(self.path, UrlPath) and not self.path.is_dir():
             found = "is not a directory" if self.path.exists() else "does not exist"
             raise MissingRun(self.path, found)
 
@@ -248,7 +251,7 @@ class Run(Mapping[int, Checkpoint]):
         found: dict[int, Path] = {}
         for entry in _names(parent):
             match, path = name.fullmatch(entry), parent / entry / after
-            if match is None or not path.exists():
+            if match is None or not _is_there(path, after):
                 continue
             epoch = int(match["epoch"])
             if epoch in found:
@@ -311,17 +314,37 @@ def _few(said: Mapping[str, Any]) -> str:
     return ", ".join(shown) + (", …" if len(said) > len(shown) else "")
 
 
+def _is_there(path: Path, after: Path) -> bool:
+    if not isinstance(path, UrlPath):
+        return path.exists()
+    return not after.parts or path.name in remote_names(path.parent)
+
+
 def _names(directory: Path) -> tuple[str, ...]:
+    if isinstance(directory, UrlPath):
+        return tuple(remote_names(directory))
     return tuple(sorted(os.listdir(directory))) if directory.is_dir() else ()
+
+
+def _content(path: Path) -> bytes | None:
+    """The content of a small file; `None` if it is not there."""
+    if isinstance(path, UrlPath):
+        found = remote_file(path)
+        return None if found is None else found.read(found.size, 0)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _record(path: Path) -> dict[str, Any]:
     import json  # of its weight, see `versions`
 
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
+        content = _content(path)
+        if content is None:
+            return {}
+        found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise MalformedRecord(path, f"its JSON cannot be read ({error})") from error
     if not isinstance(found, dict):

@@ -11,11 +11,11 @@ that passes here describes every byte of its file exactly once.
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import TypeAlias
 
 import msgspec
 
@@ -81,9 +81,13 @@ class Header(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str]
 
 
-def read_header(descriptor: int, size: int, path: Path) -> Header:
-    """The validated header of the file of `size` bytes open as `descriptor`; `path` is for messages."""
-    prefix = os.pread(descriptor, 9, 0)
+# So many bytes of a file, from an offset on, or as many as there are.
+Read: TypeAlias = Callable[[int, int], bytes]
+
+
+def read_header(read: Read, size: int, path: Path) -> Header:
+    """The validated header of a file of `size` bytes; `path` is for messages."""
+    prefix = read(9, 0)
     length = int.from_bytes(prefix[:8], "little")
     if size == 0:
         raise EmptyCheckpoint(path, "the file is empty")
@@ -106,7 +110,7 @@ def read_header(descriptor: int, size: int, path: Path) -> Header:
             path, f"the header claims {length} bytes, but only {size - 8} follow"
         )
 
-    fields = _json_object(os.pread(descriptor, length, 8), path, MalformedHeader)
+    fields = _json_object(read(length, 8), path, MalformedHeader)
     metadata = _metadata(fields.pop("__metadata__", {}), path)
     spans = {
         name: _span(name, field, 8 + length, path) for name, field in fields.items()
@@ -118,16 +122,14 @@ def read_header(descriptor: int, size: int, path: Path) -> Header:
     return Header(MappingProxyType(tensors), metadata)
 
 
-def read_index(descriptor: int, size: int, path: Path) -> Mapping[str, str]:
-    """The validated index open as `descriptor`: from each tensor to the relative path of its shard."""
+def read_index(read: Read, size: int, path: Path) -> Mapping[str, str]:
+    """The validated index in a file of `size` bytes: from each tensor to the relative path of its shard."""
     if size > MAX_HEADER_BYTES:
         raise HeaderTooLarge(
             path,
             f"the index has {size} bytes, more than the {MAX_HEADER_BYTES} allowed",
         )
-    shards = _json_object(os.pread(descriptor, size, 0), path, MalformedIndex).get(
-        "weight_map"
-    )
+    shards = _json_object(read(size, 0), path, MalformedIndex).get("weight_map")
     if not isinstance(shards, dict):
         raise MalformedIndex(path, "it has no object 'weight_map' from tensor to shard")
     for name, shard in shards.items():

@@ -28,8 +28,9 @@ from artifact_store.manifests import (
 )
 from artifact_store.pictures import Format, record_in, with_record
 from artifact_store.stores.base import Store
-from artifact_store.stores.local import open_store
+from artifact_store.stores.opening import store_opened
 from artifact_store.traces import reads_of
+from artifact_store.urls import located
 
 STAMP_FORMAT: Final = 1
 
@@ -184,7 +185,7 @@ def read_stamp(content: bytes, path: str) -> Stamp:
 
 
 def _store_of(artifact: Artifact) -> Store:
-    return open_store(str(home_of_group(artifact.path)))
+    return store_opened(str(home_of_group(located(artifact.place))))
 
 
 def _stamped(manifest: Manifest) -> StampedArtifact:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path, PurePath, PurePosixPath
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, cast
 
 # Of two letters at least, as a path may begin with one and a colon elsewhere.
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -27,9 +27,9 @@ class UrlPath(PurePosixPath):
         return f"{scheme}://{rest.lstrip('/')}"
 
 
-def located(name: str | os.PathLike[str]) -> PurePath:
-    """A name as a path that is absolute, or as a URL."""
-    return UrlPath(name) if is_url(name) else Path(name).absolute()
+def located(name: str | os.PathLike[str]) -> Path:
+    """A name as a path that is absolute, or as a URL, which lacks of a path what asks a disk."""
+    return cast(Path, UrlPath(name)) if is_url(name) else Path(name).absolute()
 
 
 def joined(url: str, name: str) -> str:

@@ -13,6 +13,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,7 +102,7 @@ def _of_checkpoints() -> dict[str, Target]:
 
     def read_file(content: bytes) -> None:
         try:
-            found = read_header(file, filled(content), Path("a"))
+            found = read_header(partial(os.pread, file), filled(content), Path("a"))
         except ArtifactStoreError:
             return
         # What is accepted is what safetensors makes of it.
@@ -118,7 +119,9 @@ def _of_checkpoints() -> dict[str, Target]:
 
     def read_shards(content: bytes) -> None:
         with suppress(ArtifactStoreError):
-            for shard in read_index(file, filled(content), Path("a/b")).values():
+            for shard in read_index(
+                partial(os.pread, file), filled(content), Path("a/b")
+            ).values():
                 assert not shard.startswith("/") and ".." not in Path(shard).parts
 
     index = (
