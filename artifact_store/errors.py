@@ -897,6 +897,43 @@ class ResultsDiffer(UserWarning):
         )
 
 
+class StoreInBucket(ArtifactStoreError, ValueError):
+    """What looks into the files of a store was to look into one that is in a bucket."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return (
+            f"The store at {self.url} is in a bucket, and this looks into directories. Bring it into one with "
+            f"`artifact-store pull DIRECTORY {self.url}`; `run`, `status`, `plan`, `why`, `push`, `gc` and `doctor` "
+            "take it as it is."
+        )
+
+
+class NotTwoStores(ArtifactStoreError, ValueError):
+    """Entries were to be brought from one store to another, and there are not two plain ones."""
+
+    def __init__(self, location: str, problem: str) -> None:
+        super().__init__(location, problem)
+        self.location, self.problem = location, problem
+
+    def __str__(self) -> str:
+        return f"{self.location} {self.problem}. Name two directories or URLs, each of one store."
+
+
+class NoBundle(ArtifactStoreError, ValueError):
+    """A file is no store in one file."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}. Import a file that `artifact-store export` wrote."
+
+
 class UnknownUrl(ArtifactStoreError, ValueError):
     """A URL of a kind that nothing here opens, or that says what it cannot mean."""
 

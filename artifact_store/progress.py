@@ -100,7 +100,7 @@ def _notebook_bar(run: str, tally: Tally) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def bar(title: str, total: int, unit: str) -> Iterator[Advance]:
+def bar(title: str, total: int | None, unit: str) -> Iterator[Advance]:
     """A bar on a terminal or in a notebook, of what takes more than a second; nothing where nobody watches."""
     if watched_on() == "pipe":
         yield lambda count, note: None
@@ -114,7 +114,7 @@ def bar(title: str, total: int, unit: str) -> Iterator[Advance]:
         yield advance
 
 
-def _tqdm(title: str, total: int, unit: str) -> tqdm[Any]:
+def _tqdm(title: str, total: int | None, unit: str) -> tqdm[Any]:
     # Here and not above for its weight.
     import warnings
 

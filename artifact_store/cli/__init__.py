@@ -37,8 +37,15 @@ _VERBS: Final[Mapping[str, str]] = {
     "pin": "have an entry stay, whatever a budget says; list what is pinned",
     "unpin": "let an entry go again",
     "gc": "remove what nothing needs, and keep within a budget",
+    "push": "bring what is stored into a shared store",
+    "pull": "bring what a shared store holds here",
+    "export": "write what is stored into one file",
+    "import": "bring in what was exported",
     "doctor": "say what this file system can do, and what is set where",
 }
+
+# Where the name of a verb can be none of a module.
+_MODULES: Final[Mapping[str, str]] = {"import": "import_"}
 
 ERROR: Final = 2
 # What a shell reports for a process that SIGINT or SIGPIPE ended.
@@ -97,7 +104,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         one = verbs.add_parser(verb, help=does, description=sentence)
         # Of the others nobody asks more than what they do: each brings along what it carries that out with.
         if verb == asked:
-            import_module(f"artifact_store.cli.{verb}").add_to(one)
+            import_module(f"artifact_store.cli.{_MODULES.get(verb, verb)}").add_to(one)
     return parser
 
 

@@ -15,6 +15,7 @@ from artifact_store.listing import Brief
 from artifact_store.manifests import Manifest
 from artifact_store.offers import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
+from artifact_store.urls import UrlPath, is_url, located
 
 # The first and last epoch of each stretch; with no last one, all that follow.
 Epochs: TypeAlias = tuple[tuple[int, int | None], ...]
@@ -31,12 +32,17 @@ def begin(
     parser.set_defaults(verb=carry_out, parser=parser)
 
 
+def place(text: str) -> Path:
+    """A path or URL as one types it."""
+    return located(text) if is_url(text) else Path(text)
+
+
 def add_place(parser: argparse.ArgumentParser) -> None:
     """`[RUN]` for verbs that look into a store."""
     parser.add_argument(
         "run",
         nargs="?",
-        type=Path,
+        type=place,
         default=Path(),
         metavar="RUN",
         help="a run, one of its checkpoints, or a store (default: here)",
@@ -47,7 +53,7 @@ def add_run(
     parser: argparse.ArgumentParser, what: str = "the directory of a run"
 ) -> None:
     """`RUN` for verbs that go along its checkpoints."""
-    parser.add_argument("run", type=Path, metavar="RUN", help=what)
+    parser.add_argument("run", type=place, metavar="RUN", help=what)
     parser.add_argument(
         "--pattern",
         default=DEFAULT_PATTERN,
@@ -110,6 +116,8 @@ def epochs_as_asked(asked: Epochs) -> str:
 
 def run_at(path: Path, pattern: str = DEFAULT_PATTERN) -> Run:
     """The run at a path, or the one that the store at this path belongs to."""
+    if isinstance(path, UrlPath):
+        return Run(path, pattern)
     is_home = path.absolute().name == ARTIFACTS and (path / HIDDEN).is_dir()
     return Run(path.absolute().parent if is_home else path, pattern)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from artifact_store.calls import closure_in_words
@@ -12,6 +11,7 @@ from artifact_store.causes import Cause, code_changes
 from artifact_store.cli.arguments import (
     begin,
     import_from_here,
+    place,
 )
 from artifact_store.cli.printing import age, line, near, out, print_json, table, text
 from artifact_store.equivalence import Blessing, bless, blessings, unbless
@@ -37,7 +37,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     begin(parser, carry_out, more)
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="a run, one of its checkpoints, a store")
+    add("run", type=place, metavar="RUN", help="a run, one of its checkpoints, a store")
     name = "module:function, or an offered name"
     add("analysis", metavar="ANALYSIS", nargs="*", help=name)
     add("--note", default="", metavar="TEXT", help="why it is the same")

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, get_args
 
+from artifact_store.bucket_capabilities import tried_in
+from artifact_store.buckets import open_bucket
 from artifact_store.capabilities import Finding, ahead_in, mount_of, tried
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import near, out, print_json, table, text
@@ -26,8 +28,9 @@ from artifact_store.signing import KEY_FILE_VARIABLE, KEY_VARIABLE, signing_key
 from artifact_store.stores.base import Store
 from artifact_store.stores.locate import chosen_store, store_at
 from artifact_store.stores.overlay import OverlayStore
-from artifact_store.stores.places import STORE_VARIABLE
+from artifact_store.stores.places import SHARED_VARIABLE, STORE_VARIABLE
 from artifact_store.stores.quarantine import quarantined
+from artifact_store.urls import UrlPath
 from artifact_store.versions import version_of
 
 _LIBRARIES: Final = ("artifact_store", "numpy", "zarr", "msgspec", "blake3", "torch")
@@ -39,6 +42,7 @@ _STATES: Final = {
 }
 _DEFAULTS: Final = {
     STORE_VARIABLE: "beside each run",
+    SHARED_VARIABLE: "none",
     MODE_VARIABLE: "rw",
     STRICT_VARIABLE: "0, in tests 1",
     AUDIT_VARIABLE: "0",
@@ -66,6 +70,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Carry it out."""
+    if isinstance(arguments.run, UrlPath):
+        return _doctor_of_bucket(arguments)
     store = _store_at(arguments.run)
     location = None if store is None else store.location
     folder = _folder_of(location or str(arguments.run.absolute()))
@@ -75,6 +81,18 @@ def doctor(arguments: argparse.Namespace) -> int:
         _print_json(_facts(store, folder), findings, settings)
     else:
         _print(_facts(store, folder), folder, findings, settings)
+    fails = any(one.is_needed and not one.works for one in findings)
+    return int(fails or any(one.problem for one in settings))
+
+
+def _doctor_of_bucket(arguments: argparse.Namespace) -> int:
+    url = str(arguments.run)
+    findings, settings = tried_in(open_bucket(url)), list(_settings(None))
+    facts = {"store": url, "obstore": version_of("obstore")}
+    if arguments.json:
+        _print_json(facts, findings, settings)
+    else:
+        _print(facts, url, findings, settings)
     fails = any(one.is_needed and not one.works for one in findings)
     return int(fails or any(one.problem for one in settings))
 
@@ -139,7 +157,7 @@ def _settings(location: str | None) -> Iterator[_Set]:
 
 
 def _problem(variable: str, said: str | None) -> str:
-    if variable == STORE_VARIABLE:
+    if variable in (STORE_VARIABLE, SHARED_VARIABLE):
         try:
             chosen_store(None, None, "rw")
         except BadSetting as error:

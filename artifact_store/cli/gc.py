@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from artifact_store.bucket_garbage import delete, superfluous
 from artifact_store.cli.arguments import add_place, begin
 from artifact_store.cli.printing import command, near, out, print_json, table, text
 from artifact_store.errors import BadSetting
@@ -26,7 +27,9 @@ from artifact_store.progress import bar
 from artifact_store.quantities import count, size
 from artifact_store.settings import amount, settings_of, whole_number
 from artifact_store.stores.base import Store
-from artifact_store.stores.locate import store_at
+from artifact_store.stores.locate import home_meant, store_at
+from artifact_store.stores.remote import RemoteStore
+from artifact_store.urls import UrlPath
 from artifact_store.weights import Budget, Weight, weight_of
 
 if TYPE_CHECKING:
@@ -84,6 +87,8 @@ def _read(read: Callable[[str, str], int], text: str) -> int:
 
 def gc(arguments: argparse.Namespace) -> int:
     """Carry it out."""
+    if isinstance(arguments.run, UrlPath):
+        return _gc_of_bucket(arguments)
     store = store_at(arguments.run)
     if not arguments.dry_run:
         refuse_changes(store.location)
@@ -107,6 +112,28 @@ def gc(arguments: argparse.Namespace) -> int:
         _print(arguments, store, found, going, aside)
         _print_excess(arguments.run, going, budget)
     return int(going.left.exceeds(budget))
+
+
+def _gc_of_bucket(arguments: argparse.Namespace) -> int:
+    store = home_meant(arguments.run)
+    assert isinstance(store, RemoteStore)
+    for asked in ("quarantined", "max_bytes", "max_files"):
+        if getattr(arguments, asked):
+            option = f"--{asked.replace('_', '-')}"
+            arguments.parser.error(f"{option} is of stores in directories")
+    if not arguments.dry_run:
+        refuse_changes(store.location)
+    found = superfluous(store)
+    if not arguments.dry_run:
+        delete(store, found)
+    nbytes = sum(one.nbytes for one in found)
+    if arguments.json:
+        print_json({"store": store.location, "data": len(found), "nbytes": nbytes})
+        return 0
+    does = "would remove" if arguments.dry_run else "removed"
+    what = f"{count(len(found), 'group')} of data that nothing names, {size(nbytes)}"
+    out(f"{does.capitalize()} {what}, from {store.location}.")
+    return 0
 
 
 def _budget(arguments: argparse.Namespace, store: Store) -> Budget:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final, TextIO
 
 from artifact_store.cli.arguments import (
@@ -23,7 +22,7 @@ from artifact_store.cli.arguments import (
     run_at,
 )
 from artifact_store.cli.printing import near, out, print_json, table, text
-from artifact_store.errors import PipelineFailed, PipelineInterrupted
+from artifact_store.errors import BadShard, PipelineFailed, PipelineInterrupted
 from artifact_store.executors import EVERYTHING, Shard
 from artifact_store.layout import home_of_group
 from artifact_store.outcomes import ENDINGS, Done, Outcome
@@ -34,6 +33,7 @@ from artifact_store.quantities import duration, size
 from artifact_store.runs import Run
 from artifact_store.tallies import Tally
 from artifact_store.terminals import visible
+from artifact_store.urls import located
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +47,17 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help=does)
     does = "do one of n parts, of which other jobs do the others: --shard $SLURM_ARRAY_TASK_ID/8"
     parser.add_argument(
-        "--shard", type=Shard.parse, default=EVERYTHING, metavar="I/N", help=does
+        "--shard", type=_shard, default=EVERYTHING, metavar="I/N", help=does
     )
     does = "auto: bars on a terminal, else a line now and then; json: a line on standard output for each artifact"
     parser.add_argument("--progress", choices=_WAYS, default="auto", help=does)
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except BadShard as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -147,7 +154,7 @@ def _print(outcome: Outcome, run: Run) -> None:
         seconds = sum(one.seconds for one in done)
         nbytes = sum(one.nbytes for one in done)
         group = next((one.path for one in done if one.path), "")
-        doors = str(home_of_group(Path(group)) / name) if group else ""
+        doors = str(home_of_group(located(group)) / name) if group else ""
         made.add_row(
             name,
             computed,

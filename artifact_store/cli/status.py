@@ -25,7 +25,7 @@ from artifact_store.cli.printing import (
     takes,
     text,
 )
-from artifact_store.errors import MissingStore
+from artifact_store.errors import MissingStore, StoreInBucket
 from artifact_store.layout import Layout
 from artifact_store.listing import briefs, listed_analyses
 from artifact_store.pipeline import AnalysisPipeline
@@ -141,7 +141,7 @@ def _next(plan: Plan, arguments: argparse.Namespace) -> Iterator[Text]:
 def _unseen(run: Run, plan: Plan) -> Iterator[Text]:
     """What else is stored: analyses that nobody offers are looked at only if they are named."""
     seen = plan.by_analysis()
-    with suppress(MissingStore):
+    with suppress(MissingStore, StoreInBucket):
         layout = Layout(store_at(run.path).location)
         others = [name for name in listed_analyses(layout) if name not in seen]
         # Of each, the function of any one entry.

@@ -7,7 +7,7 @@ request for each of a thousand checkpoints is what a run would notice.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from artifact_store.buckets import Bucket
@@ -90,6 +90,20 @@ class BucketRecords:
         every = (*known, step)
         self._steps.put(node, (time.monotonic(), every))
         return {_name("steps", node): render_detail("steps", node, every)}
+
+    def noted(self) -> Iterator[tuple[str, Sequence[Step]]]:
+        """The steps after all that any computation has read, by node."""
+        names = [one.name for one in self._bucket.listed(_NAMES.records("steps")[1:])]
+        nodes = [name.rpartition("/")[2].removesuffix(".json") for name in names]
+        yield from zip(nodes, self._bucket.each(self._read_steps, nodes), strict=True)
+
+    def note(self, node: str, steps: Sequence[Step]) -> None:
+        """Add steps of another store to those that are known."""
+        known = self._read_steps(node)
+        new = [one for one in steps if one not in known]
+        if new:
+            self.keep("steps", node, [*known, *new])
+            self._steps.put(node, (time.monotonic(), (*known, *new)))
 
     def recall(self, signature: Signatures) -> Mapping[str, Digest] | None:
         """The digests of the tensors in files with this signature, if it says the same on every host."""

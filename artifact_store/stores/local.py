@@ -367,6 +367,19 @@ class LocalStore:
         """Whether there is something under a key, readable or not."""
         return os.path.lexists(self._layout.manifest(key))
 
+    def noted(self) -> Iterator[tuple[str, Sequence[Step]]]:
+        """The steps after all that any computation has read, by node."""
+        return self._records.noted_steps()
+
+    def note(self, node: str, steps: Sequence[Step]) -> None:
+        """Add steps of another store to those that are known."""
+        with self._stage() as stage:
+            self._records.keep_steps(stage, node, steps)
+
+    def note_kin(self, key: Key, kinship: str) -> None:
+        """Have an entry be found among its kin."""
+        self._records.keep_kin(key, kinship)
+
     def take_in(self, entry: Entry) -> Entry:
         """An entry of another store as one of this: its data are read over once, and digested.
 

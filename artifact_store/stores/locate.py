@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from artifact_store.errors import MissingStore
+from artifact_store.errors import MissingStore, StoreInBucket
 from artifact_store.layout import (
+    ARTIFACTS,
     CHECKPOINTS,
     HIDDEN,
     home_of,
@@ -14,6 +15,7 @@ from artifact_store.layout import (
     home_of_run,
 )
 from artifact_store.modes import ModeName, seen_by_mode
+from artifact_store.remote_files import remote_names
 from artifact_store.stores.base import Store
 from artifact_store.stores.opening import absolute, store_opened
 from artifact_store.stores.places import (
@@ -22,6 +24,7 @@ from artifact_store.stores.places import (
     said,
     store_named,
 )
+from artifact_store.urls import UrlPath, is_url, located
 
 
 def chosen_store(
@@ -64,22 +67,40 @@ def _store_above(
 
 
 def store_at(path: Path) -> Store:
-    """The store that a person means by a path: of a store, a door, a run or a checkpoint.
+    """The store in a directory that a person means by a path: of a store, a door, a run or a checkpoint.
 
     Raises
     ------
     MissingStore
         Nothing was ever kept there.
+    StoreInBucket
+        It is in none.
     """
-    home = _home_within(path)
-    declared = None if home is None else str(home)
-    store = _store_above(declared, said().store, _home_beside(path))
+    store = home_meant(path)
+    if store is not None and is_url(store.location):
+        raise StoreInBucket(store.location)
     if store is None or not os.path.isdir(os.path.join(store.location, HIDDEN)):
         where = path.absolute() if store is None else Path(store.location)
         raise MissingStore(
             where, "holds no store" if where.exists() else "is not there"
         )
     return store
+
+
+def home_meant(path: Path) -> Store | None:
+    """As `store_at`, wherever it is, and whether anything was kept there yet or not."""
+    if isinstance(path, UrlPath):
+        return store_opened(str(_home_in_bucket(path)))
+    home = _home_within(path)
+    declared = None if home is None else str(home)
+    return _store_above(declared, said().store, _home_beside(path))
+
+
+def _home_in_bucket(url: UrlPath) -> UrlPath:
+    """The store that is at a URL, or belongs to the run or checkpoint there."""
+    if CHECKPOINTS in url.parts:
+        return UrlPath(str(home_of(located(url))))
+    return url / ARTIFACTS if CHECKPOINTS in remote_names(url) else url
 
 
 def _home_within(path: Path) -> Path | None:

@@ -128,6 +128,23 @@ class Records:
         known = self._known("steps", node.hex, _STEPS)
         return () if known is None else known.record
 
+    def noted_steps(self) -> Iterator[tuple[str, Sequence[Step]]]:
+        """What computations did next after all that any has read, by node."""
+        folder = self._layout.records("steps")
+        refuse_links(folder, self._layout.root)
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(folder)):
+                node = name.removesuffix(".json")
+                if is_name(node) and (steps := self.steps(Digest("blake3", node))):
+                    yield node, steps
+
+    def keep_steps(self, stage: Stage, node: str, steps: Sequence[Step]) -> None:
+        """Note some more steps."""
+        known = self.steps(Digest("blake3", node))
+        new = [one for one in steps if one not in known]
+        if new:
+            self.keep(stage, "steps", node, [*known, *new])
+
     def keep_step(self, stage: Stage, node: str, step: Step, key: Key) -> None:
         """Note one more step of the analysis of `key`; those that lead nowhere any more are dropped."""
         known = self.steps(Digest("blake3", node))

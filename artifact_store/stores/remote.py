@@ -15,18 +15,27 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from artifact_store.arrays import StoredArray, digest_arrays, write_group
+import msgspec
+
+from artifact_store.arrays import (
+    StoredArray,
+    digest_arrays,
+    digest_group,
+    metadata_files,
+    write_group,
+)
 from artifact_store.buckets import Bucket, Piece, open_bucket
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import (
     ArtifactStoreError,
     BucketFailed,
     CorruptArtifact,
+    UnknownFormat,
 )
 from artifact_store.events import log
 from artifact_store.files import Signatures
@@ -74,6 +83,11 @@ class RemoteStore:
         self._foreseen: Recent[Key, tuple[float, Piece | None]] = Recent(1 << 16)
         # Of files of this host, whose signatures mean nothing elsewhere.
         self._memo: Recent[Signatures, Mapping[str, Digest]] = Recent(4096)
+
+    @property
+    def bucket(self) -> Bucket:
+        """What it lies in."""
+        return self._bucket
 
     @property
     def location(self) -> str:
@@ -125,10 +139,13 @@ class RemoteStore:
         return leased(_lock_of(self.location), place_of(key.digest.hex))
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        ours = self._stored(key, publication)
-        if not self._bucket.create(_manifest_name(key), render_manifest(ours)):
-            return self._entry(key, self._first(key, ours))
-        return self._entry(key, ours)
+        return self._entry(key, self._kept(key, self._stored(key, publication)))
+
+    def _kept(self, key: Key, ours: Manifest) -> Manifest:
+        """What is under a key once ours was to be there."""
+        if self._bucket.create(_manifest_name(key), render_manifest(ours)):
+            return ours
+        return self._first(key, ours)
 
     def _first(self, key: Key, ours: Manifest) -> Manifest:
         """The manifest of who was faster, if he published the same call; else ours, which takes its place."""
@@ -157,13 +174,61 @@ class RemoteStore:
             output = digest_arrays(arrays).hex
             try:
                 notes = self._records.notes_of(key, publication)
-                tags = upload(self._bucket, group, output, stored, notes)
+                tags = self._upload(group, output, stored, notes)
             except BaseException:
                 self._records = BucketRecords(
                     self._bucket
                 )  # It takes for sent what is not.
                 raise
         return publication.manifest(key, output, stored, Seal("", {}, tags))
+
+    def _upload(
+        self,
+        group: str,
+        output: str,
+        stored: Sequence[StoredArray],
+        notes: Mapping[str, bytes],
+    ) -> dict[str, str]:
+        """Put the data in a folder into the bucket, and notes by their names; the tag of each data file, by array."""
+        below = _NAMES.group(output)[1:]
+        sent: dict[str, bytes | Path] = {**notes}
+        for name, content in metadata_files(stored).items():
+            sent[f"{below}/{name}"] = content
+        for one in stored:
+            if one.file:
+                sent[f"{below}/{one.file}"] = Path(group, one.file)
+        put = self._bucket.each(lambda name: self._bucket.put(name, sent[name]), sent)
+        tags = dict(zip(sent, put, strict=True))
+        return {one.name: tags[f"{below}/{one.file}"] for one in stored if one.file}
+
+    def has(self, key: Key) -> bool:
+        """Whether there is something under a key, readable or not."""
+        return self._bucket.head(_manifest_name(key)) is not None
+
+    def take_in(self, entry: Entry) -> Entry:
+        """An entry of another store as one of this; who was first to publish it stays."""
+        made = entry.manifest
+        with tempfile.TemporaryDirectory(prefix="artifact_store-") as folder:
+            group = os.path.join(folder, "group")
+            entry.group.save(group, made.arrays)
+            if digest_group(group, made.arrays).hex != made.output:
+                problem = "holds other data than were published under its name"
+                raise CorruptArtifact(entry.directory, problem)
+            tags = self._upload(group, made.output, made.arrays, {})
+        ours = msgspec.structs.replace(made, seal=Seal("", {}, tags))
+        return self._entry(entry.key, self._kept(entry.key, ours))
+
+    def noted(self) -> Iterator[tuple[str, Sequence[Step]]]:
+        """The steps after all that any computation has read, by node."""
+        return self._records.noted()
+
+    def note(self, node: str, steps: Sequence[Step]) -> None:
+        """Add steps of another store to those that are known."""
+        self._records.note(node, steps)
+
+    def note_kin(self, key: Key, kinship: str) -> None:
+        """Have an entry be found among its kin."""
+        self._records.keep_kin(key, kinship)
 
     def adopt(self, entry: Entry, label: str, kinship: str) -> None:
         # Where we may not write, it is found again each time by what it reads.
@@ -210,6 +275,12 @@ class RemoteStore:
         while some := list(islice(keys, 1000)):
             yield from (one for one in self._bucket.each(self._readable, some) if one)
 
+    def every_manifest(self) -> Iterator[Manifest]:
+        """Every manifest; raises of one that cannot be read what `find` would."""
+        keys = self.keys()
+        while some := list(islice(keys, 1000)):
+            yield from (one for one in self._bucket.each(self._manifest, some) if one)
+
     def _readable(self, key: Key) -> Manifest | None:
         try:
             return self._manifest(key)
@@ -225,8 +296,13 @@ class RemoteStore:
         sizes = {one.output: one.nbytes for one in found}
         self._bucket.delete(map(_manifest_name, gone))
         if sizes:
-            for one in self.manifests():
-                sizes.pop(one.output, None)
+            try:
+                for one in self.every_manifest():
+                    sizes.pop(one.output, None)
+            except (CorruptArtifact, UnknownFormat) as error:
+                # What cannot be read may name any data: they stay until `gc` can tell.
+                log.warning("%s", error)
+                return 0
         self._bucket.each(self._delete_group, sizes)
         return sum(sizes.values())
 
@@ -258,29 +334,6 @@ class RemoteStore:
         except ArtifactStoreError:
             return False
         return True
-
-
-def upload(
-    bucket: Bucket,
-    group: str,
-    output: str,
-    stored: Iterable[StoredArray],
-    notes: Mapping[str, bytes],
-) -> dict[str, str]:
-    """Put the data in a folder, and notes by name, into a bucket; the tag of each data file, by array."""
-    files = {one.file: one.name for one in stored if one.file}
-    below = _NAMES.group(output)[1:]
-    sent: dict[str, bytes | Path] = {**notes}
-    for path in Path(group).rglob("*"):
-        if path.is_file():
-            sent[f"{below}/{path.relative_to(group)}"] = path
-    put = partial(_put, bucket, sent)
-    tags = dict(zip(sent, bucket.each(put, sent), strict=True))
-    return {array: tags[f"{below}/{file}"] for file, array in files.items()}
-
-
-def _put(bucket: Bucket, sent: Mapping[str, bytes | Path], name: str) -> str:
-    return bucket.put(name, sent[name])
 
 
 def _manifest_name(key: Key) -> str:
