@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
+from artifact_store.checkpoints import INDEX_SUFFIX
 from artifact_store.layout import ARTIFACTS, HIDDEN
 from artifact_store.listing import Brief
 from artifact_store.manifests import Manifest
@@ -120,6 +121,13 @@ def run_at(path: Path, pattern: str = DEFAULT_PATTERN) -> Run:
         return Run(path, pattern)
     is_home = path.absolute().name == ARTIFACTS and (path / HIDDEN).is_dir()
     return Run(path.absolute().parent if is_home else path, pattern)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path or URL is that of a file, and no run."""
+    if isinstance(path, UrlPath):
+        return path.name.endswith((".safetensors", INDEX_SUFFIX))
+    return path.is_file()
 
 
 def epochs_in(run: Run, asked: Epochs | None) -> list[int] | None:

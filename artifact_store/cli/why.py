@@ -14,6 +14,7 @@ from artifact_store.cli.arguments import (
     add_run,
     begin,
     import_from_here,
+    is_checkpoint,
     run_at,
 )
 from artifact_store.cli.pictures import is_picture, why_picture
@@ -83,7 +84,7 @@ def why(arguments: argparse.Namespace) -> int:
 def _input(
     arguments: argparse.Namespace, analysis: Analysis[..., Any], params: dict[str, Any]
 ) -> Run | Checkpoint:
-    if arguments.run.is_file():
+    if is_checkpoint(arguments.run):
         return open_checkpoint(arguments.run)
     run = run_at(arguments.run, arguments.pattern)
     if analysis.takes_run:

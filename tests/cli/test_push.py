@@ -102,7 +102,8 @@ def test_a_run_in_a_bucket_is_analysed_beside_itself(
     assert status == 0, err
     assert "3" in out and "s3://" in out
     assert shell("status", url, "--analysis=probe:mean")[0] == 0
-    assert shell("why", url, "probe:mean", "--epoch", "500")[0] == 0
+    status, out, err = shell("why", url, "probe:mean", "--epoch", "500")
+    assert status == 0, out + err
     assert shell.json("run", url, "--analysis=probe:mean")["counts"] == {"hit": 3}
 
 
