@@ -11,6 +11,7 @@ from benchmarks import (
     bench_hit,
     bench_key,
     bench_miss,
+    bench_remote,
     bench_runs,
     bench_scale,
     results,
@@ -147,3 +148,10 @@ def test_many_runs_hold_the_same_entries_in_one_store_and_in_their_own(
     rows = [line.strip("| ").split(" | ") for line in lines[-2:]]
     held = {way: (stores, entries) for way, stores, entries, *_ in rows}
     assert held == {"one store": ("1", "500"), "a store each": ("5", "500")}
+
+
+def test_a_hit_in_object_storage_is_two_requests() -> None:
+    answer = bench_remote.measure(rounds=1, seconds=0.0, many=3)
+    requests, missed, _ = answer.bars
+
+    assert (requests.measured, missed.measured) == (2, 1)

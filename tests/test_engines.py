@@ -26,6 +26,7 @@ from engine_analyses import (
     set_there,
     summed,
 )
+from joblib.externals.loky import get_reusable_executor
 
 from artifact_store import AnalysisPipeline, Artifact, Run, storing_in, tier
 from artifact_store.errors import BadShard, PipelineFailed
@@ -143,6 +144,8 @@ def test_a_worker_that_is_killed_costs_its_unit_and_not_the_run(
     run: Run, engine: str, counted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DEADLY, "200")
+    # Workers that another test has left know nothing of it.
+    get_reusable_executor().shutdown(wait=True)
     with pytest.raises(PipelineFailed) as failed, ExitStack() as stack:
         if engine == "loky":
             AnalysisPipeline(run).run([deadly], n_jobs=2, progress=unseen)

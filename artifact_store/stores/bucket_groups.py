@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -140,6 +140,37 @@ class BucketGroup(msgspec.Struct, frozen=True):
 
     def _place_of(self, stored: StoredArray) -> str:
         return f"{self.place}/{stored.file or stored.name}"
+
+
+class SentGroup(msgspec.Struct, frozen=True):
+    """A group that was just put into a bucket, whose arrays are at hand; elsewhere, it is what is in the bucket."""
+
+    far: BucketGroup
+    arrays: ArraySet
+
+    @property
+    def place(self) -> str:
+        return self.far.place
+
+    def open(self, stored: StoredArray) -> AnyArray:
+        (values,) = (
+            one.values for one in self.arrays.arrays if one.name == stored.name
+        )
+        view = values.view()
+        view.flags.writeable = False
+        return view
+
+    def rows(self, stored: StoredArray, rows: slice) -> AnyArray:
+        return self.open(stored)[rows]
+
+    def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
+        self.far.save(folder, arrays)
+
+    def as_zarr(self) -> zarr.Group:
+        return self.far.as_zarr()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BucketGroup, msgspec.structs.astuple(self.far)
 
 
 def group_of(url: str, manifest: Manifest) -> BucketGroup:

@@ -53,7 +53,7 @@ from artifact_store.manifests import (
 from artifact_store.reads import Step
 from artifact_store.recent import Recent
 from artifact_store.stores.base import Entry, Publication
-from artifact_store.stores.bucket_groups import group_of
+from artifact_store.stores.bucket_groups import SentGroup, group_of
 from artifact_store.stores.bucket_records import BucketRecords
 from artifact_store.stores.winners import compare, is_same_call
 from artifact_store.urls import UrlPath, joined
@@ -139,7 +139,13 @@ class RemoteStore:
         return leased(_lock_of(self.location), place_of(key.digest.hex))
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        return self._entry(key, self._kept(key, self._stored(key, publication)))
+        ours = self._stored(key, publication)
+        kept = self._kept(key, ours)
+        return (
+            self._sent(key, ours, publication)
+            if kept is ours
+            else self._entry(key, kept)
+        )
 
     def _kept(self, key: Key, ours: Manifest) -> Manifest:
         """What is under a key once ours was to be there."""
@@ -163,7 +169,12 @@ class RemoteStore:
     def replace(self, key: Key, publication: Publication) -> Entry:
         ours = self._stored(key, publication)
         self._bucket.put(_manifest_name(key), render_manifest(ours))
-        return self._entry(key, ours)
+        return self._sent(key, ours, publication)
+
+    def _sent(self, key: Key, ours: Manifest, publication: Publication) -> Entry:
+        """The entry of what was just sent, which need not be fetched to be read."""
+        group = SentGroup(group_of(self.location, ours), publication.arrays)
+        return Entry(key, ours, group)
 
     def _stored(self, key: Key, publication: Publication) -> Manifest:
         """The manifest of a result all of which is in the bucket, but for this."""

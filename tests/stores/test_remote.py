@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -105,11 +106,26 @@ def test_a_hit_is_two_requests_for_its_manifest_and_its_array(
 
 
 def test_rows_cost_their_bytes(store: RemoteStore, storage: Storage) -> None:
-    entry = store.publish(key(), publication({"x": LARGE}))
+    store.publish(key(), publication({"x": LARGE}))
+    entry = another_machine(storage).find(key())
+    assert entry is not None
     with storage.line.noting() as requests:
         assert np.array_equal(Artifact(entry)["x"][3:5], LARGE[3:5])
 
     assert [one.received for one in requests] == [2 * LARGE[0].nbytes]
+
+
+def test_what_was_just_published_is_not_fetched(
+    store: RemoteStore, storage: Storage
+) -> None:
+    with storage.line.noting() as requests:
+        entry = store.publish(key(), publication({"x": LARGE}))
+        assert np.array_equal(Artifact(entry).numpy()["x"], LARGE)
+        assert not Artifact(entry).numpy()["x"].flags.writeable
+        again = pickle.loads(pickle.dumps(entry))
+
+    assert not [one for one in requests if one.method == "GET" and "/data/" in one.path]
+    assert np.array_equal(Artifact(again).numpy()["x"], LARGE)
 
 
 def test_nothing_is_listed_on_the_path_of_a_call(
@@ -224,11 +240,13 @@ def test_a_missing_piece_is_corrupt_and_not_zeros(
     entry = store.publish(key(), publication({"x": LARGE}))
     name = f"{Layout('').group(entry.manifest.output)[1:]}/x/c.0.0"
     open_bucket(storage.url).delete([name])
+    found = store.find(key())
+    assert found is not None
 
     with pytest.raises(CorruptArtifact, match="missing"):
-        Artifact(entry).numpy()
+        Artifact(found).numpy()
     with pytest.raises(CorruptArtifact, match="missing"):
-        Artifact(entry)["x"][3]
+        Artifact(found)["x"][3]
 
 
 # Who is first
