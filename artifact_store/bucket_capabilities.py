@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from artifact_store.buckets import Bucket, Superseded
 from artifact_store.capabilities import Finding
-from artifact_store.errors import ArtifactStoreError
+from artifact_store.errors import BucketFailed
 
 Trial: TypeAlias = Callable[[Bucket, str], str]
 
@@ -33,13 +34,14 @@ def _finding(
     piece = f".store/doctor/{uuid.uuid4().hex}"
     try:
         return Finding(name, True, trial(bucket, piece), "", is_needed)
-    except (ArtifactStoreError, OSError, AssertionError, Superseded) as error:
+    except BucketFailed as error:
+        found = f"it could not be {error.done} ({error.cause})"
+        return Finding(name, False, found, means, is_needed)
+    except (AssertionError, Superseded) as error:
         return Finding(name, False, str(error), means, is_needed)
     finally:
-        try:
+        with suppress(BucketFailed):
             bucket.delete([piece])
-        except ArtifactStoreError:
-            pass
 
 
 def _written(bucket: Bucket, piece: str) -> str:

@@ -9,6 +9,7 @@ the environment, profile or machine, as its clients find them; nothing here is t
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -273,11 +274,26 @@ def _listed(meta: Any) -> Listed:
 
 
 def _cause_of(error: Exception) -> str:
-    """What happened, in a line: what follows is how the client's own structures look in memory."""
+    """What happened, in a few words: what follows is how the client's own structures look in memory."""
     said, _, _ = str(error).partition("\n")
     # Nor is what the server sent with its status of use to people, which is a page of XML.
     said, _, _ = said.partition("<")
-    return said.rstrip(": ")[:400]
+    for noise in _NOISE:
+        said = noise.sub("", said)
+    return said.strip(" :,-")[:300]
+
+
+# The URL once more, how many microseconds a request took, and the settings of the client.
+_NOISE: Final = tuple(
+    map(
+        re.compile,
+        (
+            r"Generic \w+ error: |Error performing |Server returned |Object at location \S+ ",
+            r"https?://\S+ |, max_retries: .*?s(?= )| for path \S+(?=:)",
+            r" in [0-9.]+.?s\b",
+        ),
+    )
+)
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,7 @@ import msgspec
 
 from artifact_store.errors import (
     ArtifactStoreError,
+    BucketFailed,
     NoBundle,
     NotTwoStores,
 )
@@ -64,6 +65,8 @@ def share(
     ------
     NotTwoStores
         Both are one, or one of them is made of stores.
+    BucketFailed
+        A bucket cannot be reached. What was brought there stays.
     """
     here, there = _plain(source), _plain(target)
     if here.location == there.location:
@@ -78,8 +81,10 @@ def share(
                 key = begun[future]
                 try:
                     sent += future.result()
+                except BucketFailed:
+                    raise  # The others would fail likewise, each after as long.
                 except (ArtifactStoreError, OSError) as error:
-                    failures.append((str(key), str(error)))
+                    failures.append((f"{key.analysis} {key.digest.short}", str(error)))
                 advance(1, key.analysis)
         finally:
             pool.shutdown(cancel_futures=True)

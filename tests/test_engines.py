@@ -318,6 +318,25 @@ def test_a_part_stays_what_it_is_when_checkpoints_are_added(
     ]
 
 
+def test_the_job_file_of_the_docs_does_a_run_part_by_part(
+    run: Run, counted: Path
+) -> None:
+    job = HERE.parent / "docs/slurm.sh"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    names = "engine_analyses:doubled,engine_analyses:along"
+
+    def submitted(**variables: str) -> list[str]:
+        command = ["bash", str(job), str(run.path), "--analysis", names]
+        environment = {**os.environ, **variables, "PATH": path}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        return [one.name.split("-")[0] for one in counted.iterdir()]
+
+    for number in "123":
+        submitted(SLURM_ARRAY_TASK_ID=number, SLURM_ARRAY_TASK_COUNT="3")
+    assert Counter(submitted()) == {"doubled": 6, "summed": 6}
+    assert along.find(run) is not None
+
+
 @pytest.mark.parametrize("said", ["0/8", "9/8", "1/0", "2", "a/b", "1/2/3", "-1/2", ""])
 def test_what_is_no_part_is_refused(said: str) -> None:
     with pytest.raises(BadShard, match="Write i/n"):

@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 from conftest import RunDirectory, Storage
 
-from artifact_store import AnalysisPipeline, Checkpoint, Run, analysis, storing_in
+from artifact_store import (
+    AnalysisPipeline,
+    Checkpoint,
+    Run,
+    analysis,
+    buckets,
+    storing_in,
+)
 from artifact_store.buckets import open_bucket
-from artifact_store.errors import NoBundle, NotTwoStores
+from artifact_store.errors import BucketFailed, NoBundle, NotTwoStores
 from artifact_store.sharing import pack, share, unpack
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.opening import store_opened
+from artifact_store.stores.remote import RemoteStore
 from artifact_store.verify import verify
 
 
@@ -115,7 +123,15 @@ def test_what_is_damaged_is_not_shared_and_told(
 
     assert found.sent == 5
     [(key, why)] = found.failures
-    assert key == str(entry.key) and "other data" in why
+    assert key == f"doubled {entry.key.digest.short}" and "other data" in why
+
+
+def test_a_bucket_that_is_away_is_told_once(
+    here: LocalStore, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "_RETRIES", 1)
+    with storage.line.failing("error", 10_000), pytest.raises(BucketFailed):
+        share(here, RemoteStore(buckets.Bucket(storage.url)))
 
 
 def test_one_store_is_not_shared_with_itself(here: LocalStore) -> None:

@@ -80,5 +80,5 @@ def tell(arguments: argparse.Namespace, found: Shared, source: str, target: str)
     what = f"{count(found.sent, 'entry')} of {size(found.nbytes)}"
     out(f"{what} from {near(source)} to {near(target)}{there}.")
     for key, why in found.failures:
-        out(text((f"{key[:60]} could not be brought there: {near(why)}", "red")))
+        out(text((f"{key} could not be brought there: {near(why)}", "red")))
     return int(bool(found.failures))
