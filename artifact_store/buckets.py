@@ -3,7 +3,7 @@
     url ──► *Bucket* ──► get, put, create, listed
 
 The one home of obstore, which speaks with S3 and whatever speaks like it, with GCS and Azure. Credentials come from
-the environment, profile or machine, as its clients find them; nothing here is told any, keeps any or shows any.
+the environment or the machine, as its clients find them, or from a profile; nothing here keeps any or shows any.
 """
 
 from __future__ import annotations
@@ -302,6 +302,23 @@ def open_bucket(url: str) -> Bucket:
     return Bucket(url.rstrip("/") if not url.endswith("://") else url)
 
 
+def _by_profile(url: str) -> dict[str, Any]:
+    """Who tells the credentials of a profile of AWS, which the client does not know: boto3, where one is meant."""
+    is_told = any(map(variable, ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")))
+    home = os.path.expanduser("~/.aws/credentials")
+    file = variable("AWS_SHARED_CREDENTIALS_FILE") or home
+    is_meant = variable("AWS_PROFILE") is not None or os.path.exists(file)
+    if not url.startswith(("s3://", "s3a://")) or is_told or not is_meant:
+        return {}
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        raise MissingPackage(
+            f"A profile of AWS, to open {url},", "boto3", "boto3"
+        ) from None
+    return {"credential_provider": Boto3CredentialProvider()}
+
+
 def _store_at(url: str) -> Any:
     try:
         from obstore import exceptions
@@ -314,6 +331,7 @@ def _store_at(url: str) -> Any:
     try:
         return from_url(
             url,
+            **_by_profile(url),
             client_options={
                 # The client asks the environment itself only where it is given no options.
                 "allow_http": (variable("AWS_ALLOW_HTTP") or "").lower() == "true",

@@ -143,15 +143,17 @@ class TieredStore(StoreAround):
 
     def _sent(self, key: Key, send: Callable[[], Entry]) -> Entry | None:
         """The entry in the shared store, if it could be written there."""
-        try:
-            return send()
-        except ReadOnly:
-            return None
-        except (ArtifactStoreError, OSError) as error:
-            self._away_until = time.monotonic() + _AWAY_SECONDS
-            shared, near = self._shared.location, self.location
-            warnings.warn(NotShared(str(key), shared, near, str(error)), stacklevel=2)
-            return None
+        why = "it could not be reached a moment ago."
+        if time.monotonic() >= self._away_until:
+            try:
+                return send()
+            except ReadOnly:
+                return None
+            except (ArtifactStoreError, OSError) as error:
+                self._away_until, why = time.monotonic() + _AWAY_SECONDS, str(error)
+        shared, near = self._shared.location, self.location
+        warnings.warn(NotShared(str(key), shared, near, why), stacklevel=2)
+        return None
 
     def _asked(self, ask: Callable[[], T], otherwise: T) -> T:
         """What the shared store says, or nothing while it cannot be reached."""

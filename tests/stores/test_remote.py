@@ -399,6 +399,29 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield "s3://plain"
 
 
+def test_a_profile_has_credentials_too(
+    plain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "credentials"
+    lines = (
+        "[default]",
+        "aws_access_key_id = S3RVER",
+        "aws_secret_access_key = S3RVER",
+    )
+    file.write_text("\n".join(lines))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    bucket = buckets.Bucket(f"{plain}/profile")
+    bucket.put("x", b"1")
+
+    assert bucket.head("x") is not None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(BucketFailed, match="403"):
+        buckets.Bucket(f"{plain}/profile").put("x", b"1")
+
+
 class TestPlainServer(StoreContract):
     @pytest.fixture
     def store(self, plain: str) -> RemoteStore:

@@ -148,6 +148,25 @@ def test_a_shared_store_that_is_away_is_done_without(
     assert store.find(key()) is not None
 
 
+def test_a_shared_store_that_is_away_is_not_asked_at_each_call(
+    store: TieredStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def fail(*given: object) -> None:
+        asked.append(given)
+        raise BucketFailed(url, "read", "nobody answers")
+
+    for verb in ("get", "put", "create"):
+        monkeypatch.setattr(open_bucket(url), verb, fail)
+    for number in range(10):
+        assert store.find(key(str(number))) is None
+        with pytest.warns(NotShared, match="a moment ago"):
+            store.publish(key(str(number)), publication())
+
+    assert len(asked) == 1
+
+
 def test_data_that_were_damaged_in_the_shared_store_are_never_kept(
     store: TieredStore, another: TieredStore, url: str
 ) -> None:
