@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
+    Future,
     ThreadPoolExecutor,
-    as_completed,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import Final, Generic, Literal, TypeVar
 
 from artifact_store.errors import BadShard
@@ -144,18 +145,42 @@ def each_by(
     """`function` of each item by the workers of an executor, as they are ready."""
     if isinstance(executor, ThreadPoolExecutor):
         function = partial(_run_in, contextvars.copy_context(), function)
-    begun = {executor.submit(function, item): item for item in items}
+    begun = dict[Future[U], T]()
+    # Not `as_completed`: nobody wakes it for what a pool cancels as it is shut down.
+    ended = SimpleQueue[Future[U]]()
     try:
-        for future in as_completed(begun):
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            else:
-                how = f"ended without an answer ({type(error).__name__}: {error})"
-                yield Lost(begun[future], how)
+        for item in items:
+            try:
+                future = executor.submit(function, item)
+            except RuntimeError as error:  # A broken pool's is one, too.
+                how = f"got no work from an executor that takes none any more; make another ({_named(error)})"
+                yield Lost(item, how)
+                continue
+            begun[future] = item
+            future.add_done_callback(ended.put)
+        for _ in range(len(begun)):
+            future = ended.get()
+            answer: U | Lost[T] = _came_of(future, begun[future])
+            yield answer
     finally:
         for future in begun:
             future.cancel()
+
+
+def _came_of(future: Future[U], item: T) -> U | Lost[T]:
+    """What a worker answered, or how it did not."""
+    if future.cancelled():
+        return Lost(
+            item, "was never started, as its executor cancelled the work; make another"
+        )
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return Lost(item, f"ended without an answer ({_named(error)})")
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 @contextmanager

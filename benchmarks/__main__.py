@@ -29,6 +29,7 @@ QUESTIONS = (
     "bench_import",
     "bench_pipeline",
     "bench_parallel",
+    "bench_engines",
     "bench_remote",
     "bench_explain",
     "bench_invalidation",

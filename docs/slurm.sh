@@ -2,7 +2,7 @@
 # The analyses of a run as an array of jobs, each of which does a part that no other does:
 #
 #   job=$(sbatch --parsable --array=1-8 docs/slurm.sh results/model_p113_seed999)
-#   sbatch --dependency=afterok:$job docs/slurm.sh results/model_p113_seed999
+#   sbatch --dependency=afterany:$job docs/slurm.sh results/model_p113_seed999
 #
 # The second, without an array, does what is of the whole run, and whatever a job that was killed has left. Either may
 # be submitted again at any time: what is done hits. Jobs need not know of each other, only of the same store: the one

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from artifact_store import AnalysisPipeline
 from benchmarks import (
+    bench_engines,
     bench_hit,
     bench_key,
     bench_miss,
+    bench_pipeline,
     bench_remote,
     bench_runs,
     bench_scale,
@@ -148,6 +151,17 @@ def test_many_runs_hold_the_same_entries_in_one_store_and_in_their_own(
     rows = [line.strip("| ").split(" | ") for line in lines[-2:]]
     held = {way: (stores, entries) for way, stores, entries, *_ in rows}
     assert held == {"one store": ("1", "500"), "a store each": ("5", "500")}
+
+
+def test_every_engine_is_asked_with_every_number_of_workers(
+    tmp_path: Path,
+) -> None:
+    run = bench_pipeline.write_run(tmp_path / "run", bench_pipeline.NARROW, 2)
+    answer = bench_engines.measure(AnalysisPipeline(run), [1], rounds=1)
+    (picture,) = answer.plots
+
+    assert picture.points == (1.0,)
+    assert [line.name for line in picture.lines] == ["loky", "dask", "threads"]
 
 
 def test_a_hit_in_object_storage_is_two_requests() -> None:

@@ -4,15 +4,22 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextvars import ContextVar
+from multiprocessing import get_context
 
 import joblib
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from artifact_store.executors import Lost, each
+from artifact_store.executors import Lost, each, each_by
 
 CHOSEN: ContextVar[str] = ContextVar("CHOSEN", default="nothing")
 
@@ -94,3 +101,72 @@ def test_workers_do_not_load_torch_for_those_who_do_not_use_it() -> None:
         "assert list(each(abs, [-1], 2, 'shared')) == [1] and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def broken() -> Executor:
+    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    with pytest.raises(BrokenExecutor):
+        pool.submit(os._exit, 1).result()
+    return pool
+
+
+def shut_down() -> Executor:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    return pool
+
+
+@pytest.mark.parametrize("ended", [broken, shut_down])
+def test_an_executor_that_takes_no_work_loses_it_and_raises_nothing(
+    ended: Callable[[], Executor],
+) -> None:
+    lost = list(each_by(ended(), abs, [-1, -2]))
+
+    assert [one.item for one in lost if isinstance(one, Lost)] == [-1, -2]
+    assert all("make another" in one.how for one in lost if isinstance(one, Lost))
+
+
+def test_what_an_executor_cancels_as_it_is_shut_down_is_lost_and_not_waited_for() -> (
+    None
+):
+    begun, end = threading.Event(), threading.Event()
+
+    def waits(item: int) -> int:
+        begun.set()
+        end.wait()
+        return item
+
+    pool = ThreadPoolExecutor(1)
+    found = each_by(pool, waits, range(3))
+    with ThreadPoolExecutor(1) as other:
+        all_of_it = other.submit(list, found)
+        begun.wait()
+        pool.shutdown(wait=False, cancel_futures=True)
+        end.set()
+        first, *lost = sorted(
+            all_of_it.result(timeout=60), key=lambda one: isinstance(one, Lost)
+        )
+
+    assert first == 0
+    assert sorted(one.item for one in lost if isinstance(one, Lost)) == [1, 2]
+
+
+def test_whoever_stops_listening_to_an_executor_cancels_what_was_not_begun() -> None:
+    seen = list[int]()
+    first, end = threading.Event(), threading.Event()
+
+    def notes(item: int) -> int:
+        seen.append(item)
+        if item:
+            first.set()
+            end.wait()
+        return item
+
+    with ThreadPoolExecutor(1) as pool:
+        found = each_by(pool, notes, range(9))
+        assert isinstance(found, Generator) and next(found) == 0
+        first.wait()
+        found.close()
+        end.set()
+
+    assert seen == [0, 1]
