@@ -42,8 +42,8 @@ _SHARD: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 class Shard:
     """One of `of` parts of the work, counted from 1, that together are all of it and have nothing in common.
 
-    Every `of`-th checkpoint of the run is in it, by its place among all: later ones, which may take longer, are
-    shared out like earlier ones, and those that a training adds move no other. What is of the whole run is in none.
+    Every `of`-th of the checkpoints that were asked for is in it, by their places: later ones, which may take longer,
+    are shared out like earlier ones, and those that a training adds move no other. What is of the whole run is in none.
     """
 
     number: int

@@ -115,10 +115,9 @@ class AnalysisPipeline:
         PipelineInterrupted
             A `KeyboardInterrupt` that says how much was done; all of that is kept.
         """
-        place: dict[int | None, int] = {
-            epoch: at for at, epoch in enumerate(self.run_of_checkpoints.epochs)
-        }
-        every = self._units(analyses, epochs)
+        every = list(self._units(analyses, epochs))
+        along = sorted({unit.epoch for unit in every if unit.epoch is not None})
+        place: dict[int | None, int] = {epoch: at for at, epoch in enumerate(along)}
         units = [unit for unit in every if shard.has(place.get(unit.epoch))]
         totals = Counter(one.__name__ for unit in units for one in unit.analyses)
         run, done = self.run_of_checkpoints.name, list[Done]()

@@ -302,6 +302,17 @@ def test_the_parts_of_a_run_are_all_of_it_and_have_nothing_in_common(
     assert last.count("hit") == 6 and last.count("computed", "along") == 1
 
 
+def test_some_epochs_are_shared_out_evenly_too(run: Run) -> None:
+    parts = [
+        AnalysisPipeline(run).run(
+            [doubled], epochs=[0, 200, 400], shard=Shard(number, of=3)
+        )
+        for number in (1, 2, 3)
+    ]
+
+    assert [[done.epoch for done in part.done] for part in parts] == [[0], [200], [400]]
+
+
 def test_a_part_stays_what_it_is_when_checkpoints_are_added(
     run: Run, run_directory: RunDirectory
 ) -> None:
@@ -331,8 +342,9 @@ def test_the_job_file_of_the_docs_does_a_run_part_by_part(
         subprocess.run(command, env=environment, check=True, capture_output=True)
         return [one.name.split("-")[0] for one in counted.iterdir()]
 
-    for number in "123":
+    for number in "12":
         submitted(SLURM_ARRAY_TASK_ID=number, SLURM_ARRAY_TASK_COUNT="3")
+    submitted(SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT="1", PARTS="3")
     assert Counter(submitted()) == {"doubled": 6, "summed": 6}
     assert along.find(run) is not None
 
