@@ -12,6 +12,9 @@ from typing import Final
 from artifact_store.digests import digest_of
 from artifact_store.signing import signature_of
 
+# What is wrong with what is whole, and is not signed with our key.
+UNSIGNED: Final = "is not signed with the key that is set here"
+
 _CHECK: Final = b'{"check":"'
 _SIGNATURE: Final = b',"signature":"'
 _HEX: Final = 64
@@ -36,7 +39,7 @@ def fault(kind: str, content: bytes) -> str:
     signature = signature_of(kind, content[_SIGNED:])
     if signature is not None:
         if content[_REST:_SIGNED] != _SIGNATURE + signature.encode() + b'"':
-            return "is not signed with the key that is set here"
+            return UNSIGNED
     return ""
 
 

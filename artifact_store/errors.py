@@ -220,6 +220,10 @@ class CorruptArtifact(ArtifactStoreError):
         return f"{self.path}: {self.problem}. What it belongs to must not be used; compute it again."
 
 
+class NotSigned(CorruptArtifact):
+    """A record is not signed with the key that is set here, whoever may have signed it."""
+
+
 class LinkInStore(ArtifactStoreError, OSError):
     """A folder of a store is a link: what is read or written there may be anywhere."""
 

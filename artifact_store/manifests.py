@@ -18,9 +18,14 @@ from typing import Any, Final
 import msgspec
 
 from artifact_store.arrays import FileStat
-from artifact_store.checked import fault, with_check
+from artifact_store.checked import UNSIGNED, fault, with_check
 from artifact_store.digests import Digest, Hex, digest_of
-from artifact_store.errors import ArtifactStoreError, CorruptArtifact, UnknownFormat
+from artifact_store.errors import (
+    ArtifactStoreError,
+    CorruptArtifact,
+    NotSigned,
+    UnknownFormat,
+)
 from artifact_store.reads import Read
 from artifact_store.shards import StoredArray
 
@@ -166,7 +171,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     Raises
     ------
     CorruptArtifact
-        It is not what was written, or not signed with the key that is set here.
+        It is not what was written, or (`NotSigned`) not signed with the key that is set here.
     UnknownFormat
         A newer release wrote it.
     """
@@ -175,7 +180,7 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
 
 def _parsed(content: bytes, path: str) -> Manifest:
     if problem := fault("manifest", content):
-        raise CorruptArtifact(path, problem)
+        raise (NotSigned if problem == UNSIGNED else CorruptArtifact)(path, problem)
     try:
         manifest = _DECODER.decode(content)
     except (*NOT_JSON, ArtifactStoreError) as error:

@@ -23,6 +23,7 @@ from artifact_store.errors import (
     CorruptArtifact,
     LinkInStore,
     NotShared,
+    NotSigned,
     ReadOnly,
     UnknownFormat,
 )
@@ -194,7 +195,16 @@ class TieredStore(StoreAround):
 
     def set_aside(self, key: Key, cause: str) -> None:
         self._near.set_aside(key, cause)
-        self._asked(lambda: self._shared.set_aside(key, cause), None)
+        self._asked(lambda: self._set_aside_beyond(key, cause), None)
+
+    def _set_aside_beyond(self, key: Key, cause: str) -> None:
+        try:
+            self._shared.look(key)
+        except NotSigned:
+            return  # Whoever has its key may find it sound.
+        except CorruptArtifact:
+            pass
+        self._shared.set_aside(key, cause)
 
     def keys(self, analysis: str | None = None) -> Iterator[Key]:
         every = [*self._near.keys(analysis), *self._shared.keys(analysis)]

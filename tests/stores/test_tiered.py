@@ -4,19 +4,29 @@ import itertools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from contract import LookingContract, StoreContract, key, publication
 
+from artifact_store import Checkpoint, analysis, storing_in
 from artifact_store.artifacts import Artifact
 from artifact_store.buckets import open_bucket
 from artifact_store.digests import digest_of
-from artifact_store.errors import BucketFailed, CorruptArtifact, NotShared
+from artifact_store.errors import (
+    BucketFailed,
+    CorruptArtifact,
+    NotShared,
+    NotSigned,
+)
 from artifact_store.files import Signature
+from artifact_store.manifests import _remembered
+from artifact_store.signing import signing_key
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.opening import store_opened
+from artifact_store.stores.remote import RemoteStore
 from artifact_store.stores.tiered import TieredStore, tier
 
 _numbers = itertools.count()
@@ -183,6 +193,51 @@ def test_data_that_were_damaged_in_the_shared_store_are_never_kept(
     with pytest.raises(CorruptArtifact, match="other data"):
         Artifact(found).numpy()
     assert LocalStore(another.location).find(key()) is None
+
+
+@analysis
+def tripled(checkpoint: Checkpoint) -> Any:
+    return {"w": checkpoint["w"] * 3}
+
+
+def test_damaged_data_of_a_shared_store_are_computed_again_and_healed(
+    checkpoint: Path, store: TieredStore, another: TieredStore, url: str
+) -> None:
+    given: Any = checkpoint
+    with storing_in(store):
+        right = tripled(given)["w"]
+        entry = tripled.artifact(given).entry
+    name = f"{entry.directory.removeprefix(store.location + '/')}/w/c.0.0"
+    piece = open_bucket(url).get(name)
+    assert piece is not None
+    open_bucket(url).put(name, bytes(len(piece.content)))
+    with storing_in(another):
+        assert np.array_equal(tripled(given)["w"], right)
+    third = RemoteStore(open_bucket(url)).find(entry.key)
+
+    assert third is not None and np.array_equal(Artifact(third).numpy()["w"], right)
+    assert tripled.cache_info().misses >= 2
+
+
+def test_what_others_signed_or_did_not_is_left_to_them(
+    store: TieredStore,
+    another: TieredStore,
+    shared: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store.publish(key(), publication())
+    monkeypatch.setenv("ARTIFACT_STORE_KEY", "k" * 64)
+    for memory in (signing_key, _remembered):
+        memory.cache_clear()
+    with pytest.raises(NotSigned):
+        another.find(key())
+    another.set_aside(key(), "it is not signed")
+    shared.set_aside(key(), "it is not signed")
+    monkeypatch.delenv("ARTIFACT_STORE_KEY")
+    for memory in (signing_key, _remembered):
+        memory.cache_clear()
+
+    assert shared.find(key()) is not None
 
 
 def test_a_shared_store_that_is_only_read_gets_nothing(
