@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -51,6 +52,10 @@ _READ_SECONDS: Final = 30
 _PROBE: Final = ".store/probe"
 # What those say that cannot.
 _NOT_IMPLEMENTED: Final = ("501", "NotImplemented", "not supported", "not implemented")
+
+# What is larger goes in parts, of which S3 takes 10,000.
+_PART_BYTES: Final = 8 << 20
+_MOST_PARTS: Final = 5000
 
 # Of a download, what is written at a time.
 _DOWNLOADED: Final = 4 << 20
@@ -156,12 +161,15 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
-    def put(self, name: str, content: Any) -> str:
+    def put(self, name: str, content: bytes | Path) -> str:
         """Write a piece, bytes or the file at a `Path`, in place of what may be there; its tag."""
         import obstore
 
+        size = os.stat(content).st_size if isinstance(content, Path) else 0
+        part = max(_PART_BYTES, size // _MOST_PARTS + 1)
         with self._told("written", name):
-            return obstore.put(self.opened, name, content)["e_tag"] or ""
+            found = obstore.put(self.opened, name, content, chunk_size=part)
+            return found["e_tag"] or ""
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a piece unless there is one; whether there was none.

@@ -53,6 +53,7 @@ from artifact_store.manifests import (
 )
 from artifact_store.reads import Step
 from artifact_store.recent import Recent
+from artifact_store.signing import signing_key
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.bucket_groups import SentGroup, group_of
 from artifact_store.stores.bucket_records import BucketRecords
@@ -136,6 +137,8 @@ class RemoteStore:
         self._bucket.each(look_up, dict.fromkeys(keys))
 
     def lease(self, key: Key) -> AbstractContextManager[None]:
+        # A key that is none would be found out when there is something to sign: after hours of work.
+        signing_key()
         # Callers on this host wait for each other. Those of another one may compute it too, and the first is kept.
         return leased(_lock_of(self.location), place_of(key.digest.hex))
 
@@ -188,9 +191,8 @@ class RemoteStore:
                 notes = self._records.notes_of(key, publication)
                 tags = self._upload(group, output, stored, notes)
             except BaseException:
-                self._records = BucketRecords(
-                    self._bucket
-                )  # It takes for sent what is not.
+                # It takes for sent what is not.
+                self._records = BucketRecords(self._bucket)
                 raise
         return publication.manifest(key, output, stored, Seal("", {}, tags))
 
