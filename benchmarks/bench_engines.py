@@ -1,9 +1,10 @@
 """How many checkpoints a second do one, two and four workers get through, by each engine?
 
-Our three analyses along 14 checkpoints of p = 59 networks with 512 neurons, 7 MB of results each, from an empty store
-each time. *loky* is `n_jobs`, of which one is this process itself and no worker; *dask* the executor of a client whose
-workers are processes with a thread each; *threads* a pool of them, which share what Python lets only one do at a time.
-That every engine keeps what this process alone does is asserted first.
+*ours*: our three analyses along 14 checkpoints of p = 59 networks with 512 neurons, 7 MB of results each, from an empty
+store each time: half of it is writing. *numpy*: one that computes on one core and keeps little (`compute_bound`).
+*loky* is `n_jobs`, of which one is this process itself and no worker; *dask* the executor of a client whose workers are
+processes with a thread each; *threads* a pool of them, which share what Python lets only one do at a time. That every
+engine keeps what this process alone does is asserted first.
 
 Workers are warm, as they stay for the next run, and all of one number are there at once: those of another engine wait
 meanwhile. What starting them costs stands beside: the first run of each, with its imports. More workers than cores
@@ -23,16 +24,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from joblib.externals.loky import get_reusable_executor
 
 from analyses.train import Training
-from artifact_store import AnalysisPipeline
+from artifact_store import Analysis, AnalysisPipeline
 from artifact_store.outcomes import Outcome
 from artifact_store.progress import unseen
 from benchmarks.bench_parallel import digests
 from benchmarks.bench_pipeline import ANALYSES, write_run
+from benchmarks.compute_bound import bootstrapped
 from benchmarks.measure import Timing, in_words, race, timed
 from benchmarks.report import Answer, Line, Plot
 from benchmarks.workloads import RACY_SECONDS
@@ -40,14 +42,19 @@ from benchmarks.workloads import RACY_SECONDS
 NETWORK, EPOCHS = Training(prime=59, d_mlp=512), 14
 WORKERS, ROUNDS = (1, 2, 4), 8
 
+Analyses = Sequence[Analysis[..., Any]]
 # Has an engine do all of a pipeline.
-Engine = Callable[[AnalysisPipeline], Outcome]
+Engine = Callable[[AnalysisPipeline, Analyses], Outcome]
+
+CHOSEN: Final[Mapping[str, Analyses]] = {"ours": ANALYSES, "numpy": (bootstrapped,)}
 
 
 @contextmanager
 def _loky(workers: int) -> Iterator[Engine]:
     try:
-        yield lambda pipeline: pipeline.run(ANALYSES, n_jobs=workers, progress=unseen)
+        yield lambda pipeline, analyses: pipeline.run(
+            analyses, n_jobs=workers, progress=unseen
+        )
     finally:
         get_reusable_executor().shutdown(wait=True)
 
@@ -66,15 +73,17 @@ def _dask(workers: int) -> Iterator[Engine]:
     ) as cluster:
         with Client(cluster) as client:  # type: ignore[no-untyped-call]
             executor = client.get_executor()
-            yield lambda pipeline: pipeline.run(
-                ANALYSES, executor=executor, progress=unseen
+            yield lambda pipeline, analyses: pipeline.run(
+                analyses, executor=executor, progress=unseen
             )
 
 
 @contextmanager
 def _threads(workers: int) -> Iterator[Engine]:
     with ThreadPoolExecutor(workers) as pool:
-        yield lambda pipeline: pipeline.run(ANALYSES, executor=pool, progress=unseen)
+        yield lambda pipeline, analyses: pipeline.run(
+            analyses, executor=pool, progress=unseen
+        )
 
 
 ENGINES: Final[Mapping[str, Callable[[int], AbstractContextManager[Engine]]]] = {
@@ -102,13 +111,24 @@ def main(source: Path | None = None) -> Answer:
             kept = shutil.ignore_patterns("artifacts")
             shutil.copytree(source, path, ignore=kept)
         time.sleep(RACY_SECONDS)
-        return measure(AnalysisPipeline(path), WORKERS, ROUNDS)
+        pipeline = AnalysisPipeline(path)
+        ours, numpy = (
+            measure(pipeline, analyses, name, WORKERS, ROUNDS)
+            for name, analyses in CHOSEN.items()
+        )
+    return Answer(ours.title, f"{ours.text}\n\n{numpy.text}", plots=ours.plots)
 
 
-def measure(pipeline: AnalysisPipeline, numbers: Sequence[int], rounds: int) -> Answer:
+def measure(
+    pipeline: AnalysisPipeline,
+    analyses: Analyses,
+    which: str,
+    numbers: Sequence[int],
+    rounds: int,
+) -> Answer:
     """The same along one run, by so many workers."""
     units = len(pipeline.run_of_checkpoints)
-    found = {number: beside(pipeline, number, rounds) for number in numbers}
+    found = {number: beside(pipeline, analyses, number, rounds) for number in numbers}
     rates = {
         name: tuple(
             units / one.median
@@ -121,7 +141,7 @@ def measure(pipeline: AnalysisPipeline, numbers: Sequence[int], rounds: int) -> 
     lines = tuple(Line(name, values) for name, values in rates.items())
     return Answer(
         "How many checkpoints a second do workers get through, by each engine?",
-        "\n\n".join((_rates(numbers, rates, units), _starts(found))),
+        "\n\n".join((_rates(numbers, rates, f"{which}, {units}"), _starts(found))),
         plots=(
             Plot(
                 f"{units} checkpoints",
@@ -135,11 +155,13 @@ def measure(pipeline: AnalysisPipeline, numbers: Sequence[int], rounds: int) -> 
     )
 
 
-def beside(pipeline: AnalysisPipeline, workers: int, rounds: int) -> Found:
+def beside(
+    pipeline: AnalysisPipeline, analyses: Analyses, workers: int, rounds: int
+) -> Found:
     """Every engine with so many workers, in turn."""
     forget(pipeline)
-    pipeline.run(ANALYSES, progress=unseen)
-    expected, first = digests(pipeline, ANALYSES), dict[str, float]()
+    pipeline.run(analyses, progress=unseen)
+    expected, first = digests(pipeline, analyses), dict[str, float]()
     with ExitStack() as stack:
         engines = dict[str, Engine]()
         for name, begin in ENGINES.items():
@@ -147,23 +169,23 @@ def beside(pipeline: AnalysisPipeline, workers: int, rounds: int) -> Found:
 
             def start(_: int) -> None:
                 engines[name] = stack.enter_context(begin(workers))
-                engines[name](pipeline)
+                engines[name](pipeline, analyses)
 
             first[name] = timed(start, 0)
-            assert digests(pipeline, ANALYSES) == expected, name
+            assert digests(pipeline, analyses) == expected, name
         ways = {
-            name: lambda _, engine=engine: computed(pipeline, engine)
+            name: lambda _, engine=engine: computed(pipeline, analyses, engine)
             for name, engine in engines.items()
         }
         runs = race(ways, rounds, before=lambda: forget(pipeline))
     return Found(runs, first)
 
 
-def computed(pipeline: AnalysisPipeline, engine: Engine) -> None:
+def computed(pipeline: AnalysisPipeline, analyses: Analyses, engine: Engine) -> None:
     """All of it, and each once."""
-    counts = engine(pipeline).counts()
+    counts = engine(pipeline, analyses).counts()
     assert counts == {
-        "computed": len(ANALYSES) * len(pipeline.run_of_checkpoints)
+        "computed": len(analyses) * len(pipeline.run_of_checkpoints)
     }, counts
 
 
@@ -173,10 +195,10 @@ def forget(pipeline: AnalysisPipeline) -> None:
 
 
 def _rates(
-    numbers: Sequence[int], rates: Mapping[str, Sequence[float]], units: int
+    numbers: Sequence[int], rates: Mapping[str, Sequence[float]], what: str
 ) -> str:
     """A row for each engine, a column for each number, with what it gains over the first."""
-    head = [f"{units} checkpoints, a second", *map(_workers, numbers)]
+    head = [f"{what} checkpoints, a second", *map(_workers, numbers)]
     rows = [
         [name, *(f"{one:.3g} ({one / values[0]:.2f} ×)" for one in values)]
         for name, values in rates.items()

@@ -29,7 +29,7 @@ from benchmarks.object_storage import Line, clients_of, line_to, moto
 from benchmarks.report import Answer, Bar
 
 ROUNDS, SECONDS, MANY = 20, 0.02, 100
-SIDE = 512  # One array of 1 MB.
+SIDE = 512  # One array of 2 MB.
 
 
 @analysis
@@ -55,7 +55,7 @@ def measure(rounds: int, seconds: float, many: int) -> Answer:
         for name, (requests, received, took) in rows.items()
     ]
     head = [
-        f"| medians of {rounds}; 1 MB | requests | bytes received | time |",
+        f"| medians of {rounds}; 2 MB | requests | bytes received | time |",
         "|---|---|---|---|",
     ]
     ahead = (

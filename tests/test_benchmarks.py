@@ -157,7 +157,9 @@ def test_every_engine_is_asked_with_every_number_of_workers(
     tmp_path: Path,
 ) -> None:
     run = bench_pipeline.write_run(tmp_path / "run", bench_pipeline.NARROW, 2)
-    answer = bench_engines.measure(AnalysisPipeline(run), [1], rounds=1)
+    answer = bench_engines.measure(
+        AnalysisPipeline(run), bench_pipeline.ANALYSES, "ours", [1], rounds=1
+    )
     (picture,) = answer.plots
 
     assert picture.points == (1.0,)
