@@ -344,9 +344,9 @@ def _shared_out(
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """The checkpoint at `path`: the same object, hence the same digests, while its files are unchanged."""
     where = os.fspath(path)
-    if is_url(where):
-        return _open_remote(where)
     if not where.startswith("/"):
+        if is_url(where):
+            return _open_remote(where)
         where = os.path.join(os.getcwd(), where)
     known = _opened.get(where)
     try:

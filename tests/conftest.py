@@ -98,7 +98,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ARTIFACT_STORE", raising=False)
     monkeypatch.delenv("ARTIFACT_STORE_SHARED", raising=False)
-    monkeypatch.setattr(places, "_config", lambda: "/nowhere/config.toml")
+    monkeypatch.setattr(places, "_written", lambda *given: places.Places())
 
 
 @dataclass(frozen=True)

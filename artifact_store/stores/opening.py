@@ -11,7 +11,8 @@ from artifact_store.urls import is_url
 
 def store_opened(name: str) -> Store:
     """The store in the directory or bucket of this name; one object per process."""
-    if not is_url(name):
+    # Each hit asks, and of most names the first letter tells.
+    if name.startswith("/") or not is_url(name):
         return open_store(name)
     from artifact_store.stores.remote import open_remote  # for those who need it
 
@@ -21,9 +22,6 @@ def store_opened(name: str) -> Store:
 def absolute(name: str | os.PathLike[str]) -> str:
     """The one name of a directory that a person names; of a URL, the URL."""
     if is_url(name):
-        return (
-            os.fspath(name).rstrip("/")
-            if os.fspath(name)[-3:] != "://"
-            else os.fspath(name)
-        )
+        url = os.fspath(name)
+        return url if url.endswith("://") else url.rstrip("/")
     return os.path.abspath(os.path.expanduser(name))

@@ -75,20 +75,21 @@ def block_store() -> Store | None:
 def said() -> Places:
     """What the environment says, or else the file."""
     store, shared = variable(STORE_VARIABLE), variable(SHARED_VARIABLE)
-    if store is not None and shared is not None:
-        return Places(store, shared)
-    written = _written(_config())
+    written = _written(variable("XDG_CONFIG_HOME"), variable("HOME"))
+    if store is None and shared is None:
+        return written
     return Places(store or written.store, shared or written.shared)
 
 
-def _config() -> str:
-    home = variable("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return f"{home}/artifact_store/config.toml"
-
-
+# Each hit asks; and what was once written down is read once by each process.
 @lru_cache(maxsize=8)
-def _written(path: str) -> Places:
-    """What the file at `path` says; it is read once by each process."""
+def _written(config: str | None, home: str | None) -> Places:
+    folder = config or os.path.join(home or os.path.expanduser("~"), ".config")
+    return written_in(f"{folder}/artifact_store/config.toml")
+
+
+def written_in(path: str) -> Places:
+    """What the file at `path` says."""
     import tomllib  # of its weight, see `versions`
 
     try:

@@ -53,7 +53,9 @@ def test_who_says_it_nearer_to_the_call_is_heard(
     config = tmp_path / "config.toml"
     said = [where(None, home)]
     config.write_text(f'store = "{tmp_path}/file"\n')
-    monkeypatch.setattr(places, "_config", lambda: str(config))
+    monkeypatch.setattr(
+        places, "_written", lambda *given: places.written_in(str(config))
+    )
     said.append(where(None, home))
     monkeypatch.setenv("ARTIFACT_STORE", f"{tmp_path}/variable")
     said.append(where(None, home))
@@ -74,7 +76,9 @@ def test_what_is_shared_lies_below_every_directory(
     else:
         config = tmp_path / "config.toml"
         config.write_text(f'shared = "{url}"')
-        monkeypatch.setattr(places, "_config", lambda: str(config))
+        monkeypatch.setattr(
+            places, "_written", lambda *given: places.written_in(str(config))
+        )
     store = chosen_store(None, tmp_path / "run/artifacts")
 
     assert isinstance(store, TieredStore) and store.shared == url
@@ -96,7 +100,9 @@ def test_a_file_that_says_what_it_cannot_mean_is_told(
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text(content)
-    monkeypatch.setattr(places, "_config", lambda: str(config))
+    monkeypatch.setattr(
+        places, "_written", lambda *given: places.written_in(str(config))
+    )
 
     with pytest.raises(BadSetting):
         chosen_store(None, tmp_path)
@@ -133,3 +139,16 @@ def test_what_is_meant_travels_by_absolute_names(
 
     assert here.store == f"{tmp_path}/mine:s3://bucket/prefix"
     assert here.shared == f"ro:{tmp_path}/theirs"
+
+
+def test_the_file_is_where_configuration_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.delenv("ARTIFACT_STORE", raising=False)
+    config = tmp_path / "artifact_store/config.toml"
+    config.parent.mkdir()
+    config.write_text(f'store = "{tmp_path}/file"')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    assert where(None, tmp_path / "run/artifacts") == f"{tmp_path}/file"
