@@ -31,6 +31,9 @@ from artifact_store.shards import StoredArray
 
 MANIFEST_FORMAT: Final = 1
 
+# How many boots, of hosts that share a store and of each before it was restarted, a seal has room for beside its own.
+_BOOTS: Final = 32
+
 # The boot of a seal that survives any: the data were synced to disk before the manifest was written.
 DURABLE: Final = "durable"
 
@@ -83,11 +86,17 @@ class Seal(msgspec.Struct, frozen=True, omit_defaults=True):
     """The stat of each data file when its content was last known to be right, and the boot in which that was.
 
     Of what lies in a bucket, it is the tag that the server gave each, which changes whenever one is written.
+
+    Attributes
+    ----------
+    boots
+        Others in which the same was found, the newest first: each host of a shared directory has boots of its own.
     """
 
     boot: str
     files: dict[str, FileStat]
     tags: dict[str, str] = {}
+    boots: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -214,24 +223,41 @@ def format_of(content: bytes) -> object:
 _DECODER: Final = msgspec.json.Decoder(Manifest)
 
 
+_NO_BOOT: Final = "unknown"
+
+
 @lru_cache(maxsize=1)
 def boot_id() -> str:
     """The name of this boot of the machine; of no boot at all where the kernel has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return "unknown"
+        return _NO_BOOT
 
 
-def seal_of(files: Mapping[str, FileStat], boot: str) -> Seal:
-    """A seal for data that are known to be right now."""
-    return Seal(boot, dict(files))
+def seal_of(
+    files: Mapping[str, FileStat], boot: str, earlier: Seal | None = None
+) -> Seal:
+    """A seal for data that are known to be right now; what an earlier one says of the same stat is said on."""
+    if earlier is None or earlier.files != files:
+        return Seal(boot, dict(files))
+    return Seal(boot, dict(files), boots=others_than(boot, earlier.boot, earlier.boots))
+
+
+def others_than(boot: str, newest: str, older: tuple[str, ...]) -> tuple[str, ...]:
+    """The boots to be named beside `boot`; the oldest of too many are dropped, and check once more."""
+    known = (newest, *older)
+    return tuple(one for one in known if one not in (boot, _NO_BOOT))[:_BOOTS]
 
 
 def is_sealed(seal: Seal, files: Mapping[str, FileStat]) -> bool:
     """Whether nobody can have written to `files` since they were sealed."""
-    return (
-        seal.files == files
-        and seal.boot in (boot_id(), DURABLE)
-        and seal.boot != "unknown"
-    )
+    if seal.files != files:
+        return False
+    return seal.boot == DURABLE or is_of_this_boot(seal.boot, seal.boots)
+
+
+def is_of_this_boot(boot: str, others: tuple[str, ...]) -> bool:
+    """Whether this boot of this host, which has one, is among some."""
+    here = boot_id()
+    return here != _NO_BOOT and (here == boot or here in others)

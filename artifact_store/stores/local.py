@@ -237,9 +237,8 @@ class LocalStore:
 
     def _seal(self, entry: Entry) -> None:
         """Note the stat under which data were found right. Where we may not write, each process checks once."""
-        path, seal = self._layout.manifest(entry.key), seal_of(
-            files_of(entry.group), boot_id()
-        )
+        path, files = self._layout.manifest(entry.key), files_of(entry.group)
+        seal = seal_of(files, boot_id(), entry.manifest.seal)
         sealed = msgspec.structs.replace(entry.manifest, seal=seal)
         with contextlib.suppress(OSError), staged(self._layout.staging) as stage:
             # While the data were read, the entry may have been removed or replaced. What happens to it between these

@@ -31,7 +31,13 @@ from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
 from artifact_store.layout import Layout
-from artifact_store.manifests import NOT_JSON, as_json, boot_id
+from artifact_store.manifests import (
+    NOT_JSON,
+    as_json,
+    boot_id,
+    is_of_this_boot,
+    others_than,
+)
 from artifact_store.reads import Ask, Found, Step
 from artifact_store.staging import Stage, touched
 
@@ -45,10 +51,14 @@ class _Of(msgspec.Struct, Generic[T], frozen=True):
     record: T
 
 
-class _Digests(_Of[dict[str, Hex]], frozen=True):
-    """Those of a file, and the boot in which they were made: after a power cut, its stat may stand for zeros."""
+class _Digests(_Of[dict[str, Hex]], frozen=True, omit_defaults=True):
+    """Those of a file, and the boot in which they were made: after a power cut, its stat may stand for zeros.
+
+    Other boots in which they were made too, as those of other hosts, are named beside it.
+    """
 
     boot: str = ""
+    boots: tuple[str, ...] = ()
 
 
 class _Member(TypedDict):
@@ -207,7 +217,13 @@ class Records:
         """Note them."""
         name = memo_name(signature)
         path = self._layout.record("digests", name)
-        stage.appear(render_memo(signature, digests), path)
+        memo, earlier = _memo_of(signature, digests), self._known(
+            "digests", name, _DIGESTS
+        )
+        if earlier is not None and earlier.record == memo.record:
+            boots = others_than(memo.boot, earlier.boot, earlier.boots)
+            memo = msgspec.structs.replace(memo, boots=boots)
+        stage.appear(_rendered("digests", name, memo), path)
 
 
 def render_detail(kind: str, digest: str, detail: Any) -> bytes:
@@ -259,9 +275,13 @@ def _kin_mark(kinship: str) -> bytes:
 
 def render_memo(signature: Signatures, digests: Mapping[str, Digest]) -> bytes:
     """The content of the record of the digests of the tensors in files with this signature."""
+    return _rendered("digests", memo_name(signature), _memo_of(signature, digests))
+
+
+def _memo_of(signature: Signatures, digests: Mapping[str, Digest]) -> _Digests:
     hexes = {name: digest.hex for name, digest in digests.items()}
     boot = BY_TAG if all(one.is_tag for one in signature) else boot_id()
-    return _rendered("digests", memo_name(signature), _Digests(hexes, boot))
+    return _Digests(hexes, boot)
 
 
 def parse_memo(name: str, content: bytes) -> Mapping[str, Digest] | None:
@@ -275,7 +295,7 @@ def _as_digests(memo: _Digests) -> Mapping[str, Digest]:
 
 
 def _still_holds(memo: _Digests) -> bool:
-    return memo.boot in (boot_id(), BY_TAG) and memo.boot != "unknown"
+    return memo.boot == BY_TAG or is_of_this_boot(memo.boot, memo.boots)
 
 
 def memo_name(signature: Signatures) -> str:
