@@ -69,6 +69,11 @@ $(TESTABLE): $(INSTALLED)
 	  echo "make: npm could not be installed. Install Node.js by hand (Debian: apt-get install nodejs npm)" >&2; \
 	  exit 1; \
 	}
+	@command -v bindfs >/dev/null || { \
+	  echo "make: there is no bindfs, by which tests mount one directory as two hosts: installing Debian's"; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends bindfs >/dev/null; \
+	} || echo "make: bindfs could not be installed: tests of two hosts are left out, and say so" >&2
 	npm install --silent --ignore-scripts --no-audit --no-fund --prefix .venv/s3rver s3rver@3.7.1
 	touch $@
 

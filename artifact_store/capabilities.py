@@ -220,7 +220,7 @@ _NEEDED: Final[_Trials] = (
     (
         "locks of folders",
         _stages,
-        "What a writer has not finished after a minute may be swept: he says that it could not be stored.",
+        "What a process leaves that dies is swept after a day, not after a minute.",
     ),
 )
 _HELPFUL: Final[_Trials] = (

@@ -13,15 +13,17 @@ import math
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from artifact_store.errors import CorruptArtifact, LinkInStore
+
+T = TypeVar("T")
 
 # Below it, asking the file system for room first costs more than it saves.
 ALLOCATE_BYTES: Final = 1 << 20
@@ -120,6 +122,22 @@ def open_made(path: str, flags: int) -> int:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return os.open(path, flags, 0o666)
+
+
+def once_more(look: Callable[[], T], error: OSError) -> T:
+    """What `look` gives, unless the first time was in vain for another reason than that a server told `ESTALE`.
+
+    It tells so where another host has replaced or removed a file since it was opened: its name leads to a new one now,
+    or to none, which is `FileNotFoundError` even if it is told again.
+    """
+    if error.errno != errno.ESTALE:
+        raise error
+    try:
+        return look()
+    except OSError as again:
+        if again.errno != errno.ESTALE:
+            raise
+        raise FileNotFoundError(errno.ENOENT, again.strerror, again.filename) from again
 
 
 @contextlib.contextmanager

@@ -278,6 +278,10 @@ def reading(
             raise changed(file, "was written")
     except EOFError:
         raise changed(file, "was cut short") from None
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        raise changed(file, "was replaced by another host") from None
     finally:
         os.close(descriptor)
 

@@ -11,13 +11,12 @@ however long looking takes, or the process sleeps in between.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from artifact_store.descriptors import GUARDED, refuse_links
+from artifact_store.descriptors import refuse_links
 from artifact_store.digests import Digest
 from artifact_store.equivalence import blessings
 from artifact_store.keys import Key
@@ -25,9 +24,10 @@ from artifact_store.layout import Layout
 from artifact_store.listing import briefs, refuse_unread
 from artifact_store.reads import Found
 from artifact_store.staging import (
-    UNLOCKED_SECONDS,
     Stage,
+    left_over,
     removing,
+    storage_time,
     storage_time_ns,
     take,
 )
@@ -215,11 +215,9 @@ def _is_shut(door: str, layout: Layout, named: _Named, gone: set[str]) -> bool:
 
 
 def _stages(layout: Layout, now: int) -> Iterator[Garbage]:
-    old = now - int(UNLOCKED_SECONDS * 1e9)
     for stage in _scanned(layout.staging, layout):
-        # The age first: to ask for the lock of a young one would be to take it from whoever is about to.
-        for found in _if_older("stage", stage.path, old):
-            if not _is_held(stage.path):
+        for found in _if_older("stage", stage.path, now):
+            if _is_left(stage.path, now / 1e9):
                 yield found
 
 
@@ -248,7 +246,8 @@ def _remove(one: Garbage, stage: Stage) -> bool:
                     return False
                 os.unlink(one.path)
             case "stage":
-                with _held(one.path):
+                now = storage_time(os.path.dirname(one.path))
+                with left_over(one.path, now):
                     _take(one.path, stage)
             case "quarantine" | "note":
                 _take(one.path, stage)
@@ -261,24 +260,13 @@ def _take(path: str, stage: Stage) -> None:
     os.rename(path, stage.name())
 
 
-def _is_held(stage: str) -> bool:
-    """Whether the writer of a stage lives, as far as one can tell."""
+def _is_left(stage: str, now: float) -> bool:
+    """Whether the writer of a stage is dead, as far as one can tell."""
     try:
-        with _held(stage):
-            return False
+        with left_over(stage, now):
+            return True
     except OSError:
-        return True
-
-
-@contextlib.contextmanager
-def _held(stage: str) -> Iterator[None]:
-    """Hold the lock of a stage; `BlockingIOError` if its writer does."""
-    descriptor = os.open(stage, os.O_RDONLY | GUARDED)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+        return False
 
 
 def _scanned(folder: str, layout: Layout) -> Iterator[os.DirEntry[str]]:

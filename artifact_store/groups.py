@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -24,7 +25,8 @@ from artifact_store.arrays import (
     open_array,
     open_rows,
 )
-from artifact_store.descriptors import opened, write_file
+from artifact_store.descriptors import once_more, opened, write_file
+from artifact_store.errors import CorruptArtifact
 from artifact_store.shards import MAP_BYTES, AnyArray
 
 if TYPE_CHECKING:
@@ -61,10 +63,25 @@ class FolderGroup(msgspec.Struct, frozen=True):
     files: Mapping[str, FileStat]
 
     def open(self, stored: StoredArray) -> AnyArray:
-        return open_array(self.place, stored, self.files.get(stored.name))
+        expected = self.files.get(stored.name)
+        try:
+            return open_array(self.place, stored, expected)
+        except OSError as error:
+            return self._again(partial(open_array, self.place, stored, expected), error)
 
     def rows(self, stored: StoredArray, rows: slice) -> AnyArray:
-        return open_rows(self.place, stored, rows, self.files.get(stored.name))
+        expected = self.files.get(stored.name)
+        try:
+            return open_rows(self.place, stored, rows, expected)
+        except OSError as error:
+            read = partial(open_rows, self.place, stored, rows, expected)
+            return self._again(read, error)
+
+    def _again(self, read: Callable[[], AnyArray], error: OSError) -> AnyArray:
+        try:
+            return once_more(read, error)
+        except FileNotFoundError as gone:
+            raise CorruptArtifact(self.place, "is missing") from gone
 
     def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
         def copy(file: str, path: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from artifact_store.descriptors import check_size, open_unnoted, refuse_links
+from artifact_store.descriptors import check_size, once_more, open_unnoted, refuse_links
 from artifact_store.digests import Count, Digest, Hex
 from artifact_store.errors import (
     ArtifactStoreError,
@@ -211,17 +211,24 @@ def manifest_at(layout: Layout, key: Key) -> Manifest | None:
 def read_unnoted(path: str) -> bytes:
     """A manifest as it is on disk, which does not count as a use of its entry."""
     try:
-        descriptor = open_unnoted(path)
         try:
-            check_size(os.fstat(descriptor).st_size, path)
-            content = os.read(descriptor, _BLOCK)
-            if len(content) == _BLOCK:
-                content = _whole(descriptor, path)
-            return content
-        finally:
-            os.close(descriptor)
+            return _read_unnoted(path)
+        except OSError as error:
+            return once_more(lambda: _read_unnoted(path), error)
     except OSError as error:
         raise CorruptArtifact(path, f"cannot be read ({error.strerror})") from error
+
+
+def _read_unnoted(path: str) -> bytes:
+    descriptor = open_unnoted(path)
+    try:
+        check_size(os.fstat(descriptor).st_size, path)
+        content = os.read(descriptor, _BLOCK)
+        if len(content) == _BLOCK:
+            content = _whole(descriptor, path)
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def _whole(descriptor: int, path: str) -> bytes:

@@ -223,7 +223,8 @@ def format_of(content: bytes) -> object:
 _DECODER: Final = msgspec.json.Decoder(Manifest)
 
 
-_NO_BOOT: Final = "unknown"
+# What a boot is called that has no name; it is like no other.
+NO_BOOT: Final = "unknown"
 
 
 @lru_cache(maxsize=1)
@@ -232,7 +233,7 @@ def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return _NO_BOOT
+        return NO_BOOT
 
 
 def seal_of(
@@ -247,7 +248,7 @@ def seal_of(
 def others_than(boot: str, newest: str, older: tuple[str, ...]) -> tuple[str, ...]:
     """The boots to be named beside `boot`; the oldest of too many are dropped, and check once more."""
     known = (newest, *older)
-    return tuple(one for one in known if one not in (boot, _NO_BOOT))[:_BOOTS]
+    return tuple(one for one in known if one not in (boot, NO_BOOT))[:_BOOTS]
 
 
 def is_sealed(seal: Seal, files: Mapping[str, FileStat]) -> bool:
@@ -260,4 +261,4 @@ def is_sealed(seal: Seal, files: Mapping[str, FileStat]) -> bool:
 def is_of_this_boot(boot: str, others: tuple[str, ...]) -> bool:
     """Whether this boot of this host, which has one, is among some."""
     here = boot_id()
-    return here != _NO_BOOT and (here == boot or here in others)
+    return here != NO_BOOT and (here == boot or here in others)

@@ -4,7 +4,8 @@
 
 A process has a folder in each store that it writes to, and holds a kernel lock
 on it for as long as it lives: whatever nobody holds is left over from a process
-that died, and is swept. Of a folder for each result, the file system
+that died, and is swept. Where that lock need not be seen, as from another host
+that shares the directory, a folder must be a day old besides. Of a folder for each result, the file system
 would have to find room for one more, and pass over those just removed.
 """
 
@@ -31,9 +32,13 @@ from artifact_store.descriptors import (
     sync,
     write_file,
 )
+from artifact_store.manifests import NO_BOOT, boot_id
 
 # Between the creation of a folder and its lock; a live writer needs microseconds.
 UNLOCKED_SECONDS: Final = 60.0
+
+# How long nothing has begun in a folder whose lock says nothing here; no single result takes as long to be written.
+ABANDONED_SECONDS: Final = 86_400.0
 
 # How many folders, each with a descriptor, a process keeps while it writes to none of them.
 _FOLDERS: Final = 32
@@ -125,7 +130,7 @@ def removing(staging: str) -> Iterator[Stage]:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             # To rename something takes no room. What is left here if we die is swept as any other is.
-            stage = Stage(f"{staging}/{uuid.uuid4().hex}", _root_of(staging))
+            stage = Stage(_new_name(staging), _root_of(staging))
             stack.callback(stage.clear)
         yield stage
 
@@ -154,7 +159,8 @@ def _taken(staging: str) -> _Folder:
         if folder.staging == staging and folder.process == os.getpid():
             with contextlib.suppress(ValueError):  # Another thread was faster.
                 _free.remove(folder)
-                if os.path.isdir(folder.path):
+                # Young again, for those who go by its age; and not there if one of them has been wrong.
+                if touched(folder.path):
                     return folder
                 folder.leave()
     return _made(staging)
@@ -162,8 +168,7 @@ def _taken(staging: str) -> _Folder:
 
 def _made(staging: str) -> _Folder:
     os.makedirs(staging, exist_ok=True)
-    # Not the pid: hosts that share the directory have equal ones.
-    path = f"{staging}/{uuid.uuid4().hex}"
+    path = _new_name(staging)
     os.mkdir(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -173,6 +178,17 @@ def _made(staging: str) -> _Folder:
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return _Folder(os.getpid(), staging, path, descriptor)
+
+
+def _new_name(staging: str) -> str:
+    # Not the pid: hosts that share the directory have equal ones.
+    return f"{staging}/{_locks_of(staging)}-{uuid.uuid4().hex}"
+
+
+def _locks_of(staging: str) -> str:
+    """What stands for those who see the same locks on folders: they share a kernel, and a mount if that keeps them."""
+    boot = uuid.uuid4().hex if boot_id() == NO_BOOT else boot_id()
+    return f"{boot[:8]}-{os.stat(staging).st_dev:x}"
 
 
 def _forget() -> None:
@@ -212,10 +228,9 @@ def touched(path: str) -> bool:
     """Make what is about to be named young, as old it may pass for left over; whether it is there."""
     try:
         os.utime(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        pass  # Who may not write here removes nothing here either.
+    except OSError as error:
+        # Who may not write here removes nothing here either.
+        return error.errno not in (errno.ENOENT, errno.ESTALE)
     return True
 
 
@@ -297,19 +312,47 @@ def sweep(staging: str) -> None:
     refuse_links(staging, _root_of(staging))
     with contextlib.suppress(OSError):
         folders = os.listdir(staging)
-        old = storage_time(staging) - UNLOCKED_SECONDS if folders else 0.0
+        now = storage_time(staging) if folders else 0.0
         for folder in folders:
-            with contextlib.suppress(OSError):
-                _sweep_one(f"{staging}/{folder}", old)
+            with contextlib.suppress(OSError), left_over(f"{staging}/{folder}", now):
+                _sweep_one(f"{staging}/{folder}", staging)
 
 
-def _sweep_one(folder: str, old: float) -> None:
-    if os.lstat(folder).st_mtime > old:
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | GUARDED)
+def _sweep_one(folder: str, staging: str) -> None:
+    if os.path.isdir(folder):
+        # Should its writer live after all, all of it is gone at once: half of it he might yet put in its place.
+        aside = _new_name(staging)
+        os.rename(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def left_over(path: str, now: float) -> Iterator[None]:
+    """Hold what is staged, of which a process died, to remove it; `BlockingIOError` if that may live.
+
+    Parameters
+    ----------
+    now
+        By the clock that stamps files, in seconds.
+    """
+    staging, _, name = path.rpartition("/")
+    age = now - os.lstat(path).st_mtime
+    # The age first: to ask for the lock of a young one would be to take it from whoever is about to.
+    if age < (
+        UNLOCKED_SECONDS if name.startswith(_locks_of(staging)) else ABANDONED_SECONDS
+    ):
+        raise BlockingIOError(errno.EAGAIN, "is young", path)
+    descriptor = os.open(path, os.O_RDONLY | GUARDED)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            # As on many servers, folders cannot be locked here, whoever asks.
+            if age < ABANDONED_SECONDS:
+                raise
+        yield
     finally:
         os.close(descriptor)
 

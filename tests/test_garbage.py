@@ -22,7 +22,7 @@ from artifact_store.garbage import GRACE_SECONDS, Kind, quarantined, removed, un
 from artifact_store.layout import Layout
 from artifact_store.lookup import key_of
 from artifact_store.manifests import Manifest, render_manifest
-from artifact_store.staging import staged
+from artifact_store.staging import _locks_of, staged
 from artifact_store.stores import records
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
@@ -332,8 +332,9 @@ def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> Non
 
 
 def test_the_stages_of_dead_writers_are_garbage(store: Store, layout: Layout) -> None:
-    dead = Path(layout.staging, "dead")
-    dead.mkdir(parents=True)
+    Path(layout.staging).mkdir(parents=True, exist_ok=True)
+    dead = Path(layout.staging, f"{_locks_of(layout.staging)}-dead")
+    dead.mkdir()
     (dead / "file").write_bytes(b"12345")
     with staged(layout.staging):
         every = [aged(stage) for stage in Path(layout.staging).iterdir()]

@@ -159,12 +159,13 @@ def test_a_young_stage_is_not_swept_whoever_holds_it(tmp_path: Path) -> None:
 def test_an_old_stage_is_swept_unless_its_writer_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "dead/folder").mkdir(parents=True)
+    dead = tmp_path / f"{staging._locks_of(str(tmp_path))}-dead"
+    (dead / "folder").mkdir(parents=True)
     (tmp_path / "a file").touch()
     old = time.time() - staging.UNLOCKED_SECONDS - 1
     with staged(str(tmp_path)) as stage:
         alive = Path(stage.name()).parent
-        for folder in (tmp_path / "dead", alive):
+        for folder in (dead, alive):
             os.utime(folder, (old, old))
         sweep(str(tmp_path))
         assert alive.is_dir()

@@ -117,8 +117,22 @@ def _digested(arrays: ArraySet, write: Write) -> tuple[str, Write]:
 
 def _is_missing(error: CorruptArtifact | OSError) -> bool:
     """Whether data that were there a moment ago are not any more, so that somebody took them."""
-    gone = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+    gone = (errno.ENOENT, errno.ESTALE, errno.ENOTEMPTY, errno.EEXIST)
     return isinstance(error, CorruptArtifact) or error.errno in gone
+
+
+def _is_stale(error: CorruptArtifact) -> bool:
+    """Whether a server says that a file is not any more what it was opened as, which says nothing of the data."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno == errno.ESTALE
+
+
+def _is_right(output: str, directory: str) -> bool:
+    """Whether a group is what it is named for."""
+    try:
+        return digest_group(directory, describe_group(directory)).hex == output
+    except (ArtifactStoreError, OSError):
+        return False
 
 
 class LocalStore:
@@ -174,11 +188,12 @@ class LocalStore:
         try:
             files = self._stats(manifest, directory)
             self._verify(manifest, directory, files)
-        except CorruptArtifact:
-            if not waits or (files is not None and os.path.lexists(directory)):
+        except CorruptArtifact as error:
+            is_there = files is not None and os.path.lexists(directory)
+            if not waits or (is_there and not _is_stale(error)):
                 raise
             # They were evicted since the manifest was read; or somebody who took them for superfluous puts them back,
-            # as he sees that they were named meanwhile (`take`).
+            # as he sees that they were named meanwhile (`take`); or another host has done so since they were opened.
             time.sleep(waits[0])
             return self._read(key, waits[1:])
         entry = Entry(key, manifest, FolderGroup(directory, files))
@@ -441,9 +456,11 @@ class LocalStore:
             problem = f"{error.path} {error.problem}"
         except ArtifactStoreError as error:
             problem = f"{directory}: {error}"
-        # If somebody took them while they were read, what is there now are others, or on their way back.
+        # If somebody took them while they were read, what is there now are others, or on their way back. If that was on
+        # another host, their old stat may still be what is known here.
         if self._stat_or_none(directory) == then:
-            set_aside(self._layout, directory, key, cause or problem)
+            is_right = partial(_is_right, output)
+            set_aside(self._layout, directory, key, cause or problem, is_right)
         return None
 
     def _stat_or_none(self, directory: str) -> FileStat | None:

@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -45,15 +45,31 @@ class Quarantined(msgspec.Struct, frozen=True):
     aside: str = ""
 
 
-def set_aside(layout: Layout, path: str, key: Key | None, cause: str) -> None:
-    """Move what is at `path` away; where we may not write it stays, and every reader finds out for himself."""
+def set_aside(
+    layout: Layout,
+    path: str,
+    key: Key | None,
+    cause: str,
+    is_right: Callable[[str], bool] = lambda aside: False,
+) -> None:
+    """Move what is at `path` away; where we may not write it stays, and every reader finds out for himself.
+
+    Parameters
+    ----------
+    is_right
+        Asked once it lies where nobody else looks; what is right after all is put back.
+    """
     with contextlib.suppress(OSError):
         refuse_links(layout.quarantine, layout.root)
         os.makedirs(layout.quarantine, exist_ok=True)
         number = uuid.uuid4().hex
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         note = Quarantined(path, cause, "" if key is None else str(key), now)
-        os.rename(path, f"{layout.quarantine}/{number}-{os.path.basename(path)}")
+        aside = f"{layout.quarantine}/{number}-{os.path.basename(path)}"
+        os.rename(path, aside)
+        if is_right(aside):
+            os.rename(aside, path)
+            return
         with staged(layout.staging) as stage:
             stage.appear(as_json(note), f"{layout.quarantine}/{number}.json")
 

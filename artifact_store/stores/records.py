@@ -23,6 +23,7 @@ from artifact_store.checked import is_whole, with_check
 from artifact_store.descriptors import (
     GUARDED,
     MOST_BYTES,
+    once_more,
     open_made,
     refuse_links,
 )
@@ -329,9 +330,17 @@ def append(line: bytes, path: str) -> None:
 def _end(path: str, limit: int | None) -> tuple[bytes, os.stat_result] | None:
     """The last `limit` bytes of a file, or all, and its stat; `None` if it is not there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | GUARDED)
+        try:
+            return _end_of(path, limit)
+        except OSError as error:
+            return once_more(lambda: _end_of(path, limit), error)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _end_of(path: str, limit: int | None) -> tuple[bytes, os.stat_result]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | GUARDED)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return b"", os.lstat(path)

@@ -31,6 +31,7 @@ from artifact_store import Checkpoint
 from artifact_store.descriptors import FileStat
 from artifact_store.events import Event, SetAside, listening
 from artifact_store.manifests import parse_manifest, render_manifest
+from artifact_store.staging import _locks_of
 from artifact_store.stores.local import LocalStore
 from artifact_store.verify import verify
 
@@ -309,7 +310,8 @@ def test_doors_that_lead_nowhere_and_stages_of_the_dead_hinder_nobody(
     for door in site.store.glob("[!.]*/epoch_1"):
         door.unlink()
         door.symlink_to(f"../.store/data/00/{'0' * 64}")
-    (left := site.store / f".store/staging/{'0' * 32}").mkdir()
+    staging = site.store / ".store/staging"
+    (left := staging / f"{_locks_of(str(staging))}-{'0' * 32}").mkdir()
     (left / "1").write_bytes(bytes(100))
     (left / "2").mkdir()
     restart(site, 1)

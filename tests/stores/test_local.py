@@ -530,8 +530,10 @@ def test_finding_makes_no_file(store: LocalStore, root: Path) -> None:
 def test_stages_of_the_dead_are_swept_by_the_first_publish(
     store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = root / ".store/staging/dead"
-    dead.mkdir(parents=True)
+    folder = root / ".store/staging"
+    folder.mkdir(parents=True)
+    dead = folder / f"{staging._locks_of(str(folder))}-dead"
+    dead.mkdir()
     (dead / "half").touch()
     store.publish(key("young"), publication())
     assert dead.exists()
