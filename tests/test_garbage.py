@@ -331,6 +331,32 @@ def test_code_that_a_blessing_names_is_kept(store: Store, layout: Layout) -> Non
     assert unneeded(store) == []
 
 
+def test_digests_that_two_hosts_noted_are_recalled_by_both_and_kept(
+    store: Store, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = (Signature(1, 2, 3, 4),)
+    digests = {"w": Digest("blake3", "a" * 64)}
+
+    def boot(name: str) -> None:
+        for module in ("manifests", "stores.records"):
+            monkeypatch.setattr(f"artifact_store.{module}.boot_id", lambda: name)
+
+    for name in ("one", "another"):
+        boot(name)
+        store.remember(signature, digests)
+    memo = Path(layout.record("digests", memo_name(signature)))
+    for name in ("one", "another"):
+        boot(name)
+        aged(memo)
+        assert store.recall(signature) == digests and found(store, "record") == []
+    # After a power cut, the same stat may stand for other bytes.
+    boot("one again")
+    assert store.recall(signature) is None
+    store.remember(signature, {"w": Digest("blake3", "b" * 64)})
+    boot("another")
+    assert store.recall(signature) is None
+
+
 def test_the_stages_of_dead_writers_are_garbage(store: Store, layout: Layout) -> None:
     Path(layout.staging).mkdir(parents=True, exist_ok=True)
     dead = Path(layout.staging, f"{_locks_of(layout.staging)}-dead")

@@ -134,6 +134,41 @@ def test_a_seal_of_another_boot_is_broken_unless_it_is_durable() -> None:
     assert is_sealed(seal_of(FILES, DURABLE), FILES)
 
 
+def test_a_seal_holds_in_every_boot_that_found_the_same_files_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = seal_of(FILES, "one host")
+    both = seal_of(FILES, "another host", first)
+
+    for boot in ("one host", "another host"):
+        monkeypatch.setattr("artifact_store.manifests.boot_id", lambda: boot)
+        assert is_sealed(both, FILES)
+    # That of one host after a power cut is none of them.
+    monkeypatch.setattr("artifact_store.manifests.boot_id", lambda: "one host again")
+    assert not is_sealed(both, FILES)
+    assert seal_of(FILES, "one host", both) == Seal("one host", FILES, boots=("another host",))  # fmt: skip
+
+
+def test_of_other_files_no_boot_is_believed_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved = {
+        "mean": FileStat(*(1 + one for one in msgspec.structs.astuple(FILES["mean"])))
+    }
+    seal = seal_of(moved, "another host", seal_of(FILES, "one host"))
+    monkeypatch.setattr("artifact_store.manifests.boot_id", lambda: "one host")
+
+    assert seal == Seal("another host", moved) and not is_sealed(seal, moved)
+
+
+def test_a_seal_names_the_newest_of_many_boots() -> None:
+    seal = seal_of(FILES, "0")
+    for number in range(1, 100):
+        seal = seal_of(FILES, str(number), seal)
+
+    assert seal.boot == "99" and seal.boots == tuple(str(98 - n) for n in range(32))
+
+
 def test_no_seal_holds_where_boots_have_no_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

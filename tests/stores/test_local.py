@@ -16,6 +16,7 @@ import zarr
 from contract import StoreContract, key, provenance, publication
 
 from artifact_store import arrays, listing, staging
+from artifact_store.arrays import write_group
 from artifact_store.artifacts import Artifact
 from artifact_store.compressed import CompressedArray
 from artifact_store.digests import digest_of
@@ -36,6 +37,7 @@ from artifact_store.manifests import (
 from artifact_store.stores import local
 from artifact_store.stores.base import Entry, Publication
 from artifact_store.stores.local import LocalStore, open_store
+from artifact_store.verify import verify
 
 VALUES = np.arange(6.0).reshape(2, 3)
 
@@ -541,6 +543,32 @@ def test_stages_of_the_dead_are_swept_by_the_first_publish(
     monkeypatch.setattr(staging, "UNLOCKED_SECONDS", -1.0)
     restarted(store).publish(key(), publication())
     assert not dead.exists()
+
+
+def test_a_writer_whose_stage_another_host_swept_begins_anew(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def swept_once(aside: str, *given: Any, **named: Any) -> Any:
+        stored = write_group(aside, *given, **named)
+        written.append(aside)
+        if len(written) == 1:
+            folder = os.path.dirname(aside)
+            os.utime(folder, (0, 0))
+            with monkeypatch.context() as of_another_host:
+                of_another_host.setattr(staging, "_locks_of", lambda staging: "others")
+                of_another_host.setattr("fcntl.flock", lambda *given: None)
+                staging.sweep(os.path.dirname(folder))
+            assert not os.path.exists(folder)
+        return stored
+
+    monkeypatch.setattr(local, "write_group", swept_once)
+    store.publish(key(), publication())
+
+    assert len(written) == 2
+    assert values(restarted(store).find(key())).tolist() == VALUES.tolist()
+    assert not any(one.problem for one in verify(store, [key()]))
 
 
 def test_one_directory_is_one_store_in_a_process(tmp_path: Path) -> None:
