@@ -57,7 +57,7 @@ from artifact_store.recent import Recent, cached_property
 from artifact_store.registry import Seen, view_named
 from artifact_store.remote_files import remote_file, remote_names
 from artifact_store.safetensors_headers import Header, Span, read_header, read_index
-from artifact_store.urls import UrlPath, is_url, located
+from artifact_store.urls import UrlPath, as_path, is_url, located
 from artifact_store.workers import cores, worker
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if not where.startswith("/"):
         if is_url(where):
             return _open_remote(where)
-        where = os.path.join(os.getcwd(), where)
+        where = os.path.join(os.getcwd(), as_path(where))
     known = _opened.get(where)
     try:
         if known is not None and known.is_one_file_at(where):

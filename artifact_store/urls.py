@@ -12,11 +12,18 @@ from typing import Final, cast
 
 # Of two letters at least, as a path may begin with one and a colon elsewhere.
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_FILE: Final = "file://"
 
 
 def is_url(name: str | os.PathLike[str]) -> bool:
-    """Whether a name is a URL, and no path."""
-    return _SCHEME.match(os.fspath(name)) is not None
+    """Whether a name is a URL, and no path; `file://` is one more way to write a path."""
+    text = os.fspath(name)
+    return _SCHEME.match(text) is not None and not text.startswith(_FILE)
+
+
+def as_path(name: str | os.PathLike[str]) -> str:
+    """A path as it is written without a scheme."""
+    return os.fspath(name).removeprefix(_FILE)
 
 
 class UrlPath(PurePosixPath):
@@ -29,7 +36,9 @@ class UrlPath(PurePosixPath):
 
 def located(name: str | os.PathLike[str]) -> Path:
     """A name as a path that is absolute, or as a URL, which lacks of a path what asks a disk."""
-    return cast(Path, UrlPath(name)) if is_url(name) else Path(name).absolute()
+    if is_url(name):
+        return cast(Path, UrlPath(name))
+    return Path(as_path(name)).absolute()
 
 
 def joined(url: str, name: str) -> str:

@@ -19,6 +19,7 @@ from artifact_store.errors import (
     NoCheckpoints,
     TruncatedCheckpoint,
 )
+from artifact_store.stores.opening import absolute, store_opened
 from artifact_store.urls import UrlPath, located
 
 SMALL = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -58,6 +59,16 @@ def test_a_url_is_a_path_with_a_scheme() -> None:
     assert str(UrlPath("s3://bucket")) == "s3://bucket"
     assert str(located("s3://bucket/x")) == "s3://bucket/x"
     assert located("s3:/x") == Path("s3:/x").absolute()
+
+
+def test_a_file_has_a_url_too_which_is_its_path(
+    tmp_path: Path, write_checkpoint: WriteCheckpoint
+) -> None:
+    path = write_checkpoint()
+
+    assert open_checkpoint(f"file://{path}") is not None
+    assert Checkpoint(f"file://{path}").path == path
+    assert store_opened(absolute(f"file://{tmp_path}/x")).location == f"{tmp_path}/x"
 
 
 def test_a_checkpoint_in_a_bucket_is_the_same_checkpoint(

@@ -16,7 +16,7 @@ from artifact_store.listing import Brief
 from artifact_store.manifests import Manifest
 from artifact_store.offers import Chosen, offered
 from artifact_store.runs import DEFAULT_PATTERN, Run
-from artifact_store.urls import UrlPath, is_url, located
+from artifact_store.urls import UrlPath, as_path, is_url, located
 
 # The first and last epoch of each stretch; with no last one, all that follow.
 Epochs: TypeAlias = tuple[tuple[int, int | None], ...]
@@ -35,7 +35,7 @@ def begin(
 
 def place(text: str) -> Path:
     """A path or URL as one types it."""
-    return located(text) if is_url(text) else Path(text)
+    return located(text) if is_url(text) else Path(as_path(text))
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import os
 
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import open_store
-from artifact_store.urls import is_url
+from artifact_store.urls import as_path, is_url
 
 
 def store_opened(name: str) -> Store:
@@ -24,4 +24,4 @@ def absolute(name: str | os.PathLike[str]) -> str:
     if is_url(name):
         url = os.fspath(name)
         return url if url.endswith("://") else url.rstrip("/")
-    return os.path.abspath(os.path.expanduser(name))
+    return os.path.abspath(os.path.expanduser(as_path(name)))
