@@ -422,6 +422,36 @@ def test_a_profile_has_credentials_too(
         buckets.Bucket(f"{plain}/profile").put("x", b"1")
 
 
+def test_rows_that_were_written_over_are_not_returned_where_conditions_mean_nothing(
+    plain: str,
+) -> None:
+    url = f"{plain}/rows"
+    entry = opened(url).publish(key(), publication({"x": LARGE}))
+    bucket = open_bucket(url)
+    name = f"{Layout('').group(entry.manifest.output)[1:]}/x/c.0.0"
+    piece = bucket.get(name)
+    assert piece is not None
+    content = bytearray(piece.content)
+    content[3 * LARGE[0].nbytes + 4] ^= 1
+    bucket.put(name, bytes(content))
+    found = RemoteStore(buckets.Bucket(url)).find(key())
+    assert found is not None
+
+    with pytest.raises(CorruptArtifact):
+        Artifact(found)["x"][3]
+
+
+def test_a_range_is_of_the_content_that_is_meant_where_conditions_mean_nothing(
+    plain: str,
+) -> None:
+    bucket = open_bucket(f"{plain}/ranges")
+    tag = bucket.put("x", b"first")
+    bucket.put("x", b"other")
+
+    with pytest.raises(buckets.Superseded):
+        bucket.get_range("x", 0, 2, tag)
+
+
 class TestPlainServer(StoreContract):
     @pytest.fixture
     def store(self, plain: str) -> RemoteStore:
