@@ -172,7 +172,9 @@ class Bucket:
         size = os.stat(content).st_size if isinstance(content, Path) else 0
         part = max(_PART_BYTES, size // _MOST_PARTS + 1)
         with self._told("written", name):
-            found = obstore.put(self.opened, name, content, chunk_size=part)
+            found = _again(
+                lambda: obstore.put(self.opened, name, content, chunk_size=part)
+            )
             return found["e_tag"] or ""
 
     def create(self, name: str, content: bytes) -> bool:
@@ -204,7 +206,7 @@ class Bucket:
 
         with self._told("written", name):
             try:
-                obstore.put(self.opened, name, content, mode="create")
+                _again(lambda: obstore.put(self.opened, name, content, mode="create"))
                 return True
             except obstore.exceptions.AlreadyExistsError:
                 return False
@@ -217,7 +219,7 @@ class Bucket:
         if gone:
             with self._told("removed", gone[0]):
                 try:
-                    obstore.delete(self.opened, gone)
+                    _again(lambda: obstore.delete(self.opened, gone))
                 except FileNotFoundError:
                     pass
 
@@ -234,7 +236,9 @@ class Bucket:
         import obstore
 
         with self._told("listed", prefix):
-            found = obstore.list_with_delimiter(self.opened, prefix or None)
+            found = _again(
+                lambda: obstore.list_with_delimiter(self.opened, prefix or None)
+            )
         paths = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
         return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
@@ -262,18 +266,18 @@ class Bucket:
             raise BucketFailed(where, done, _cause_of(error)) from None
 
 
-def _again(read: Callable[[], T]) -> T:
-    """What `read` gives; once more if its answer breaks off, of which the client does not take care itself."""
+def _again(ask: Callable[[], T]) -> T:
+    """What `ask` gives; once more if its answer breaks off, of which the client does not take care itself."""
     from obstore.exceptions import BaseError
 
     for number in range(_RETRIES):
         try:
-            return read()
+            return ask()
         except BaseError as error:
             if "body error" not in str(error):
                 raise  # It has tried again itself, for long enough.
             time.sleep(_PAUSE_SECONDS * 2**number)
-    return read()
+    return ask()
 
 
 class Superseded(Exception):

@@ -235,6 +235,9 @@ class Line:
         if kind == "lose":
             self._note(method, path, status, body, b"")
             return False
+        if fault is not None and kind == "cut" and not content:
+            # There is nothing to cut: the fault is kept for an answer that has a body.
+            fault.met, kind = fault.met - 1, None
         if kind == "cut":
             content = content[: len(content) // 2]
         # Before the answer is there, so that whoever has it finds it noted.

@@ -307,6 +307,23 @@ def test_what_fails_on_the_way_is_tried_again(
         assert np.array_equal(Artifact(found).numpy()["x"], LARGE)
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again_whatever_was_asked(
+    quick: None, storage: Storage
+) -> None:
+    bucket = buckets.Bucket(storage.url)
+    assert bucket.create("folder/x", b"first")
+    for ask, found in (
+        (lambda: bucket.create("folder/x", b"other"), False),
+        (lambda: bucket.names("folder"), ["x"]),
+        (lambda: len(bucket.put("large", bytes(9 << 20))) > 0, True),
+        (lambda: bucket.delete(["folder/x"]), None),
+    ):
+        with storage.line.failing("cut") as fault:
+            assert ask() == found
+        assert fault.met == 1
+    assert bucket.get("folder/x") is None
+
+
 def test_what_fails_for_good_is_a_clear_error_without_secrets(
     quick: None, storage: Storage
 ) -> None:
