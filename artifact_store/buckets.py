@@ -40,10 +40,14 @@ U = TypeVar("U")
 # Requests that one process has under way at once: they wait for the network, not for a core.
 CONCURRENT: Final = 32
 
-# What is lost on the way is asked for again, with pauses that double, until one of these is reached.
-_RETRIES: Final = 6
+# What is lost on the way, or refused for the moment, is asked for again after pauses that grow up to threefold, at random:
+# for some 3 to 50 seconds if it is refused at once, as by a server that throttles.
+_RETRIES: Final = 12
 _RETRY_SECONDS: Final = 60
 _PAUSE_SECONDS: Final = 0.1
+_GROWTH: Final = 3
+# What breaks off in the middle.
+_BROKEN_OFF: Final = 5
 _CONNECT_SECONDS: Final = 5
 # Between two pieces of an answer, whose whole may take as long as a slow line needs.
 _READ_SECONDS: Final = 30
@@ -270,7 +274,7 @@ def _again(ask: Callable[[], T]) -> T:
     """What `ask` gives; once more if its answer breaks off, of which the client does not take care itself."""
     from obstore.exceptions import BaseError
 
-    for number in range(_RETRIES):
+    for number in range(_BROKEN_OFF):
         try:
             return ask()
         except BaseError as error:
@@ -361,7 +365,7 @@ def _store_at(url: str) -> Any:
                 "backoff": {
                     "init_backoff": pause,
                     "max_backoff": 100 * pause,
-                    "base": 2,
+                    "base": _GROWTH,
                 },
             },
         )
