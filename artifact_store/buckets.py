@@ -40,8 +40,8 @@ U = TypeVar("U")
 # Requests that one process has under way at once: they wait for the network, not for a core.
 CONCURRENT: Final = 32
 
-# What is lost on the way, or refused for the moment, is asked for again after pauses that grow up to threefold, at random:
-# for some 3 to 50 seconds if it is refused at once, as by a server that throttles.
+# What is lost on the way, or refused for the moment, is asked for again after pauses that grow up to threefold, at
+# random: for some 3 to 50 seconds if it is refused at once, as by a server that throttles.
 _RETRIES: Final = 12
 _RETRY_SECONDS: Final = 60
 _PAUSE_SECONDS: Final = 0.1
