@@ -8,6 +8,7 @@ manifest is read once: a request for each.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import defaultdict
 from typing import Final
@@ -23,6 +24,9 @@ from artifact_store.stores.remote import RemoteStore
 GRACE_SECONDS: Final = 24 * 3600.0
 
 _NAMES: Final = Layout("")
+
+# What else somebody has put there is none of ours.
+_DATA: Final = re.compile(re.escape(_NAMES.data[1:]) + "/[0-9a-f]{2}/([0-9a-f]{64})/")
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -46,7 +50,8 @@ def superfluous(store: RemoteStore, grace: float = GRACE_SECONDS) -> list[Group]
     # Data are listed before manifests: what is published meanwhile is not among them, or is young.
     pieces: dict[str, list[Listed]] = defaultdict(list)
     for one in bucket.listed(_NAMES.data[1:]):
-        pieces[one.name.split("/")[3]].append(one)
+        if found := _DATA.match(one.name):
+            pieces[found[1]].append(one)
     named = {manifest.output for manifest in store.every_manifest()}
     return [
         Group(

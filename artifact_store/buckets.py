@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +25,7 @@ from artifact_store.environment import variable
 from artifact_store.errors import (
     BucketFailed,
     BucketForked,
+    CorruptArtifact,
     MissingPackage,
     UnknownUrl,
 )
@@ -51,6 +53,9 @@ _BROKEN_OFF: Final = 5
 _CONNECT_SECONDS: Final = 5
 # Between two pieces of an answer, whose whole may take as long as a slow line needs.
 _READ_SECONDS: Final = 30
+
+# What is kept in the memory of this process.
+MEMORY: Final = "memory://"
 
 # A piece without content that is made to find out what a server can do.
 _PROBE: Final = ".store/probe"
@@ -94,7 +99,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._process = os.getpid()
+        self._process = _process_of_client()
         self._store: ObjectStore = _store_at(url)
 
     def __repr__(self) -> str:
@@ -108,9 +113,15 @@ class Bucket:
             raise BucketForked(self.url)
         return self._store
 
-    def get(self, name: str) -> Piece | None:
-        """A piece, or `None` if it is not there."""
-        return self._got(name)
+    def get(self, name: str, most: int | None = None) -> Piece | None:
+        """A piece, or `None` if it is not there.
+
+        Raises
+        ------
+        CorruptArtifact
+            It has more than `most` bytes, which are not read.
+        """
+        return self._got(name, most=most)
 
     def get_range(self, name: str, start: int, stop: int, tag: str) -> Piece | None:
         """The bytes from `start` to `stop` of a piece that still has this tag; `None` if it is not there any more.
@@ -126,12 +137,15 @@ class Bucket:
             raise Superseded(name)
         return piece
 
-    def _got(self, name: str, options: GetOptions | None = None) -> Piece | None:
+    def _got(
+        self, name: str, options: GetOptions | None = None, most: int | None = None
+    ) -> Piece | None:
         import obstore
 
         def read() -> Piece | None:
             try:
                 found = obstore.get(self.opened, name, options=options)
+                self._refuse_larger(name, found.meta["size"], most)
                 tag = found.meta["e_tag"] or ""
                 return Piece(memoryview(found.bytes()), tag)
             except FileNotFoundError:
@@ -142,8 +156,14 @@ class Bucket:
         with self._told("read", name):
             return _again(read)
 
-    def download(self, name: str, path: str) -> bool:
-        """Make a file of a piece, which may be larger than memory; whether it is there."""
+    def _refuse_larger(self, name: str, size: int, most: int | None) -> None:
+        """Raise `CorruptArtifact` of what a stranger may have put there to fill memory or a disk."""
+        if most is not None and size > most:
+            problem = f"has {size} bytes, where {most} are the most"
+            raise CorruptArtifact(joined(self.url, name), problem)
+
+    def download(self, name: str, path: str, most: int) -> bool:
+        """Make a file of a piece, which may be larger than memory but than `most`; whether it is there."""
         import obstore
 
         def download() -> bool:
@@ -151,6 +171,7 @@ class Bucket:
                 found = obstore.get(self.opened, name)
             except FileNotFoundError:
                 return False
+            self._refuse_larger(name, found.meta["size"], most)
             with open(path, "wb") as file:
                 for some in found.stream(min_chunk_size=_DOWNLOADED):
                     file.write(some)
@@ -316,10 +337,30 @@ _NOISE: Final = tuple(
 )
 
 
+@lru_cache(maxsize=1)
+def _process_of_client() -> int:
+    """The process whose threads the client has, which are those of all its buckets; no child has them."""
+    return os.getpid()
+
+
 @lru_cache(maxsize=256)
 def open_bucket(url: str) -> Bucket:
     """The bucket at a URL; one object per process, which keeps its connections."""
     return Bucket(url.rstrip("/") if not url.endswith("://") else url)
+
+
+def _spelled(url: str) -> str:
+    """A URL as the client reads it: every letter below the bucket is one of a name."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(rest)}"
+
+
+# For ever: whatever else is opened, what is kept nowhere else stays.
+@lru_cache(maxsize=None)
+def _memory(url: str) -> Any:
+    from obstore.store import MemoryStore
+
+    return MemoryStore()
 
 
 def _by_profile(url: str) -> dict[str, Any]:
@@ -342,15 +383,15 @@ def _by_profile(url: str) -> dict[str, Any]:
 def _store_at(url: str) -> Any:
     try:
         from obstore import exceptions
-        from obstore.store import MemoryStore, from_url
+        from obstore.store import from_url
     except ImportError:
         raise MissingPackage(url, "obstore", "artifact-store[remote]") from None
-    if url.startswith("memory://"):
-        return MemoryStore()
+    if url.startswith(MEMORY):
+        return _memory(url)
     pause = timedelta(seconds=_PAUSE_SECONDS)
     try:
         return from_url(
-            url,
+            _spelled(url),
             **_by_profile(url),
             client_options={
                 # The client asks the environment itself only where it is given no options.

@@ -911,8 +911,22 @@ class StoreInBucket(ArtifactStoreError, ValueError):
     def __str__(self) -> str:
         return (
             f"The store at {self.url} is in a bucket, and this looks into directories. Bring it into one with "
-            f"`artifact-store pull DIRECTORY {self.url}`; `run`, `status`, `plan`, `why`, `push`, `gc` and `doctor` "
-            "take it as it is."
+            f"`artifact-store pull DIRECTORY {self.url}`; `push`, `export`, `gc` and `doctor` take it as it is, and "
+            "`run`, `status`, `plan` and `why` take a run that lies in a bucket."
+        )
+
+
+class InThisProcess(ArtifactStoreError, TypeError):
+    """A store in the memory of one process was to be used by another."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} is in the memory of this process, and no worker has it. Use threads or n_jobs=1, or a "
+            "directory or bucket."
         )
 
 

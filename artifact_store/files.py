@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
 from abc import ABC, abstractmethod
@@ -41,6 +42,10 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 BLOCK_BYTES = 1 << 20
 
 
+# As S3 makes tags, of a whole file or of its parts.
+_HASH = re.compile(r'"?[0-9a-f]{32}(-[0-9]+)?"?')
+
+
 class Signature(NamedTuple):
     """What the file system tells of a file unread; it changes whenever the content does, save for racy writes."""
 
@@ -57,9 +62,14 @@ class Signature(NamedTuple):
         )
 
     @classmethod
-    def of_tag(cls, size: int, tag: str) -> Signature:
-        """That of a file in a bucket, whose server gives it another tag whenever it is written."""
-        return cls(size, 0, 0, int(digest_of("tag", tag.encode()).hex, 16), tag)
+    def of_tag(cls, size: int, tag: str, url: str) -> Signature:
+        """That of a file in a bucket, whose server gives it another tag whenever it is written.
+
+        One that is a hash is the same for copies of a file; any other may stand for something else elsewhere.
+        """
+        parts = (tag,) if _HASH.fullmatch(tag) else (tag, url)
+        digest = digest_of("tag", *(part.encode() for part in parts))
+        return cls(size, 0, 0, int(digest.hex, 16), tag)
 
     @property
     def is_tag(self) -> bool:
@@ -258,7 +268,7 @@ def reading(
             found = remote_file(file)
             if found is None:
                 raise absent(file, "does not exist")
-            yield found, Signature.of_tag(found.size, found.tag)
+            yield found, Signature.of_tag(found.size, found.tag, str(file))
         return
     try:
         # Nonblocking, which regular files ignore: a named pipe would wait for its writer.

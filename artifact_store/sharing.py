@@ -88,7 +88,8 @@ def share(
                 advance(1, key.analysis)
         finally:
             pool.shutdown(cancel_futures=True)
-    if sent:
+    if keys:
+        # Also of those that were there: whoever brought them may have been interrupted before these.
         for node, steps in here.noted():
             there.note(node, steps)
     nbytes = sum(one.nbytes for one in sent)
@@ -121,10 +122,9 @@ def _share_one(
         detail = here.detail(kind, digest)
         if detail is not None:
             there.keep(kind, digest, detail)
-    # The manifest goes last, as ever.
-    taken = there.take_in(entry)
     there.note_kin(key, made.inputs[0].label if len(made.inputs) == 1 else "")
-    return [taken.manifest]
+    # The manifest goes last, as ever.
+    return [there.take_in(entry).manifest]
 
 
 def pack(
@@ -178,6 +178,8 @@ def _ours(path: Path, bundle: tarfile.TarFile) -> Iterable[tarfile.TarInfo]:
     """The members, all of which are files and folders of a store: whoever made it may mean harm."""
     for member in bundle:
         is_inside = member.name.split("/")[0] == HIDDEN and ".." not in member.name
-        if not is_inside or not (member.isfile() or member.isdir()):
+        # A sparse one unfolds to any size.
+        is_plain = (member.isfile() and not member.issparse()) or member.isdir()
+        if not is_inside or not is_plain:
             raise NoBundle(str(path), f"holds {member.name!r}, which is of no store")
         yield member

@@ -110,7 +110,9 @@ def foreseen(units: Iterable[Unit]) -> Iterator[Unit]:
     left = iter(units)
     while some := list(islice(left, _FORESEEN)):
         for store, keys in _keys_of(some).items():
-            store.foresee(keys)
+            # Each call then learns for itself what is amiss.
+            with suppress(ArtifactStoreError, OSError):
+                store.foresee(keys)
         yield from some
 
 

@@ -29,11 +29,12 @@ from engine_analyses import (
 from joblib.externals.loky import get_reusable_executor
 
 from artifact_store import AnalysisPipeline, Artifact, Run, storing_in, tier
-from artifact_store.errors import BadShard, PipelineFailed
+from artifact_store.errors import BadShard, BucketFailed, PipelineFailed
 from artifact_store.executors import Shard
 from artifact_store.offers import chosen
 from artifact_store.outcomes import Outcome
 from artifact_store.progress import Tell, unseen
+from artifact_store.stores.remote import RemoteStore
 from benchmarks.object_storage import environment
 
 HERE = Path(engine_analyses.__file__).parent
@@ -281,6 +282,21 @@ def test_two_dask_workers_fill_a_bucket_from_which_a_third_machine_reads_what_it
     stored = sum(one.nbytes for one in made.done)
     assert read < stored / 20, (read, stored)
     assert values.shape[0] == 29
+
+
+def test_a_request_that_fails_beforehand_ends_no_run(
+    run: Run, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise BucketFailed(storage.url, "read", "nobody answers")
+
+    with storing_in(storage.url):
+        monkeypatch.setattr(RemoteStore, "foresee", fail)
+        assert AnalysisPipeline(run).run([doubled]).counts() == {"computed": 6}
+        with ThreadPoolExecutor(2) as pool:
+            again = AnalysisPipeline(run).run([doubled], executor=pool)
+
+    assert again.counts() == {"hit": 6}
 
 
 # Parts

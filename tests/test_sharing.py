@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,21 @@ def test_a_bucket_that_is_away_is_told_once(
         share(here, RemoteStore(buckets.Bucket(storage.url)))
 
 
+def test_whoever_was_interrupted_before_the_steps_brings_them_the_next_time(
+    here: LocalStore, there: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here, "noted", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            share(here, there)
+    assert share(here, there).sent == 0
+
+    assert dict(there.noted()).keys() == dict(here.noted()).keys()  # type: ignore[attr-defined]
+
+
 def test_one_store_is_not_shared_with_itself(here: LocalStore) -> None:
     with pytest.raises(NotTwoStores, match="is both of them"):
         share(here, here)
@@ -182,6 +198,31 @@ def test_a_bundle_that_means_harm_is_refused(
     with pytest.raises(NoBundle, match="of no store"):
         unpack(bundle, there)
     assert not (tmp_path / "out").exists() and not (tmp_path.parent / "out").exists()
+
+
+def test_a_bundle_that_unfolds_to_any_size_is_refused(
+    here: LocalStore, there: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sparse/.store/data"
+    folder.mkdir(parents=True)
+    with open(folder / "hole", "wb") as file:
+        file.truncate(1 << 30)
+    bundle = tmp_path / "bundle.tar"
+    command = [
+        "tar",
+        "-S",
+        "--format=gnu",
+        "-cf",
+        bundle,
+        "-C",
+        tmp_path / "sparse",
+        ".store",
+    ]
+    subprocess.run(command, check=True)
+    assert bundle.stat().st_size < 1 << 20
+
+    with pytest.raises(NoBundle):
+        unpack(bundle, there)
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path, there: Store) -> None:

@@ -23,5 +23,5 @@ def export(arguments: argparse.Namespace) -> int:
     """Carry it out."""
     store, path = store_here(arguments), arguments.file.absolute()
     with bar("bringing", None, "entry") as advance:
-        found = pack(store, path, is_meant_by(arguments), advance)
+        found = pack(store, path, is_meant_by(arguments, store), advance)
     return tell(arguments, found, store.location, str(path))

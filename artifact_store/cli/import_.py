@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from artifact_store.cli.arguments import add_place, begin
-from artifact_store.cli.sharing import store_here, tell
+from artifact_store.cli.sharing import store_to_fill, tell
 from artifact_store.modes import refuse_changes
 from artifact_store.progress import bar
 from artifact_store.sharing import unpack
@@ -23,7 +23,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def import_(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    store, path = store_here(arguments), arguments.file.absolute()
+    store, path = store_to_fill(arguments), arguments.file.absolute()
     refuse_changes(store.location)
     with bar("bringing", None, "entry") as advance:
         found = unpack(path, store, advance)

@@ -9,7 +9,7 @@ from artifact_store.cli.sharing import (
     add_shared,
     carry_out,
     shared_store,
-    store_here,
+    store_to_fill,
 )
 
 
@@ -23,4 +23,4 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def pull(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    return carry_out(arguments, shared_store(arguments), store_here(arguments))
+    return carry_out(arguments, shared_store(arguments), store_to_fill(arguments))

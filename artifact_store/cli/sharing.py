@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from artifact_store.cli.arguments import split_names
 from artifact_store.cli.printing import near, out, print_json, text
-from artifact_store.errors import MissingStore
+from artifact_store.errors import MissingStore, NoSuchAnalysis
 from artifact_store.keys import Key
 from artifact_store.modes import refuse_changes
 from artifact_store.progress import bar
@@ -18,6 +18,7 @@ from artifact_store.stores.locate import home_meant
 from artifact_store.stores.opening import absolute, store_opened
 from artifact_store.stores.places import SHARED_VARIABLE, said
 from artifact_store.stores.tiered import READ_ONLY
+from artifact_store.urls import UrlPath
 
 
 def add_shared(parser: argparse.ArgumentParser, which: str) -> None:
@@ -51,17 +52,29 @@ def store_here(arguments: argparse.Namespace) -> Store:
     return home
 
 
-def is_meant_by(arguments: argparse.Namespace) -> Callable[[Key], bool]:
-    """Whether a key is of one of the analyses that were named."""
-    names = None if arguments.analysis is None else frozenset(arguments.analysis)
-    return lambda key: names is None or key.analysis in names
+def store_to_fill(arguments: argparse.Namespace) -> Store:
+    """The same, at a place that is made if need be."""
+    if not isinstance(arguments.run, UrlPath):
+        arguments.run.mkdir(parents=True, exist_ok=True)
+    return store_here(arguments)
+
+
+def is_meant_by(arguments: argparse.Namespace, source: Store) -> Callable[[Key], bool]:
+    """Whether a key is of one of the analyses that were named, of each of which there are some."""
+    if arguments.analysis is None:
+        return lambda key: True
+    names = frozenset(arguments.analysis)
+    known = {key.analysis for key in source.keys()}
+    for name in names - known:
+        raise NoSuchAnalysis(name, source.location, tuple(sorted(known)))
+    return lambda key: key.analysis in names
 
 
 def carry_out(arguments: argparse.Namespace, source: Store, target: Store) -> int:
     """Bring entries from one store to another, and say what became of them."""
     refuse_changes(target.location)
     with bar("bringing", None, "entry") as advance:
-        found = share(source, target, is_meant_by(arguments), advance)
+        found = share(source, target, is_meant_by(arguments, source), advance)
     return tell(arguments, found, source.location, target.location)
 
 

@@ -85,8 +85,11 @@ class BucketGroup(msgspec.Struct, frozen=True):
         return np.ndarray(shape, stored.dtype, piece.content)
 
     def save(self, folder: str, arrays: Iterable[StoredArray]) -> None:
+        sizes = {one.file: one.size for one in self.arrays}
+
         def copy(file: str, path: str) -> None:
-            if not open_bucket(self.url).download(f"{self._folder}/{file}", path):
+            name, bucket = f"{self._folder}/{file}", open_bucket(self.url)
+            if not bucket.download(name, path, sizes[file]):
                 raise CorruptArtifact(f"{self.place}/{file}", "is missing")
 
         save_group(folder, arrays, copy)
@@ -123,7 +126,9 @@ class BucketGroup(msgspec.Struct, frozen=True):
         place = self._place_of(stored)
         piece = _held.get(f"{place} {self._tag(stored)}")
         if piece is None:
-            piece = open_bucket(self.url).get(f"{self._folder}/{stored.file}")
+            piece = open_bucket(self.url).get(
+                f"{self._folder}/{stored.file}", stored.size
+            )
             if piece is None:
                 raise CorruptArtifact(place, "is missing")
             if len(piece.content) != stored.size:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from artifact_store.buckets import Bucket
+from artifact_store.descriptors import MOST_BYTES
 from artifact_store.digests import Digest
-from artifact_store.errors import BucketFailed
+from artifact_store.errors import BucketFailed, CorruptArtifact
 from artifact_store.events import log
 from artifact_store.files import Signatures
 from artifact_store.keys import Key
@@ -136,7 +137,11 @@ class BucketRecords:
     def _read(self, kind: str, digest: str) -> bytes | None:
         if not is_name(digest):
             return None
-        piece = self._bucket.get(_name(kind, digest))
+        try:
+            piece = self._bucket.get(_name(kind, digest), MOST_BYTES)
+        except CorruptArtifact as error:
+            log.info("%s", error)
+            return None
         return None if piece is None else bytes(piece.content)
 
 

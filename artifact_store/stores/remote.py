@@ -11,6 +11,7 @@ publish one call, the first has (`winners`). Nothing is listed on the path of a 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,12 +30,14 @@ from artifact_store.arrays import (
     metadata_files,
     write_group,
 )
-from artifact_store.buckets import Bucket, Piece, open_bucket
+from artifact_store.buckets import MEMORY, Bucket, Piece, open_bucket
+from artifact_store.descriptors import MOST_BYTES
 from artifact_store.digests import Digest, digest_of
 from artifact_store.errors import (
     ArtifactStoreError,
     BucketFailed,
     CorruptArtifact,
+    InThisProcess,
     NotSigned,
     UnknownFormat,
 )
@@ -68,6 +71,9 @@ _FORESEEN_SECONDS: Final = 60.0
 
 # Names in a bucket have no beginning.
 _NAMES: Final = Layout("")
+_MANIFEST: Final = re.compile(
+    re.escape(_NAMES.entries[1:]) + "/[^/]+/[0-9a-f]{2}/[0-9a-f]{62}[.]json"
+)
 
 
 @lru_cache(maxsize=256)
@@ -103,6 +109,8 @@ class RemoteStore:
         return f"RemoteStore({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.location.startswith(MEMORY):
+            raise InThisProcess(self.location)
         return open_remote, (self.location,)
 
     def find(self, key: Key) -> Entry | None:
@@ -119,7 +127,7 @@ class RemoteStore:
         name = _manifest_name(key)
         foreseen = self._foreseen.pop(key)
         is_young = foreseen and time.monotonic() - foreseen[0] < _FORESEEN_SECONDS
-        piece = foreseen[1] if foreseen and is_young else self._bucket.get(name)
+        piece = foreseen[1] if foreseen and is_young else self._read(name)
         if piece is None:
             return None
         path = joined(self.location, name)
@@ -129,9 +137,12 @@ class RemoteStore:
             raise CorruptArtifact(path, f"is the manifest of another key, {other}")
         return manifest
 
+    def _read(self, name: str) -> Piece | None:
+        return self._bucket.get(name, MOST_BYTES)
+
     def foresee(self, keys: Sequence[Key]) -> None:
         def look_up(key: Key) -> None:
-            piece = self._bucket.get(_manifest_name(key))
+            piece = self._read(_manifest_name(key))
             self._foreseen.put(key, (time.monotonic(), piece))
 
         self._bucket.each(look_up, dict.fromkeys(keys))
@@ -281,7 +292,8 @@ class RemoteStore:
     def keys(self, analysis: str | None = None) -> Iterator[Key]:
         below = f"{_NAMES.entries[1:]}/{analysis}/" if analysis else _NAMES.entries[1:]
         for listed in self._bucket.listed(below):
-            if listed.name.endswith(".json"):
+            # What else somebody has put there is none of ours.
+            if _MANIFEST.fullmatch(listed.name):
                 yield key_of_manifest(UrlPath(listed.name))
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
@@ -327,16 +339,22 @@ class RemoteStore:
     def set_aside(self, key: Key, cause: str) -> None:
         name = _manifest_name(key)
         try:
-            piece = self._bucket.get(name)
-            if piece is None or self._is_sound(key):
+            if self._is_sound(key):
                 return
             note = {"path": joined(self.location, name), "cause": cause}
-            note |= {"key": str(key), "manifest": bytes(piece.content).decode("latin1")}
+            note |= {"key": str(key), "manifest": self._text_of(name)}
             aside = f"{_NAMES.quarantine[1:]}/{moment()}-{key.digest.short}.json"
             self._bucket.put(aside, as_json(note))
             self._bucket.delete([name])
         except BucketFailed as error:
             log.info("%s", error)
+
+    def _text_of(self, name: str) -> str:
+        try:
+            piece = self._read(name)
+        except CorruptArtifact:
+            return ""  # It is too large to be one of ours.
+        return "" if piece is None else bytes(piece.content).decode("latin1")
 
     def _is_sound(self, key: Key) -> bool:
         try:

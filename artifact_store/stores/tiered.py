@@ -20,6 +20,7 @@ import msgspec
 from artifact_store.digests import Digest
 from artifact_store.errors import (
     ArtifactStoreError,
+    BucketForked,
     CorruptArtifact,
     LinkInStore,
     NotShared,
@@ -76,7 +77,8 @@ class TieredStore(StoreAround):
     def __init__(self, near: LocalStore, shared: Store) -> None:
         super().__init__(near)
         self._near, self._shared = near, shared
-        self._away_until = 0.0
+        # A store that can be read need not be writable.
+        self._away_until = self._unsent_until = 0.0
 
     def __repr__(self) -> str:
         return f"TieredStore({self._near!r}, {self._shared!r})"
@@ -94,7 +96,10 @@ class TieredStore(StoreAround):
         return self._shared.is_far
 
     def find(self, key: Key) -> Entry | None:
-        return self._first(key, self._near.find, self._shared.find)
+        entry = self._first(key, self._near.find, self._shared.find)
+        if entry is None or self._is_near(entry):
+            return entry
+        return msgspec.structs.replace(entry, group=_TierGroup(self.location, entry))
 
     def look(self, key: Key) -> Entry | None:
         return self._first(key, self._near.look, self._shared.look)
@@ -118,8 +123,7 @@ class TieredStore(StoreAround):
             log.warning("%s", error)
             entry = None
         if entry is not None:
-            group = _TierGroup(self.location, entry)
-            return msgspec.structs.replace(entry, group=group, home=self.location)
+            return msgspec.structs.replace(entry, home=self.location)
         if corrupt is not None:
             raise corrupt
         return None
@@ -144,14 +148,15 @@ class TieredStore(StoreAround):
 
     def _sent(self, key: Key, send: Callable[[], Entry]) -> Entry | None:
         """The entry in the shared store, if it could be written there."""
-        why = "it could not be reached a moment ago."
-        if time.monotonic() >= self._away_until:
+        why = "it could not be written to a moment ago."
+        if time.monotonic() >= max(self._away_until, self._unsent_until):
             try:
                 return send()
             except ReadOnly:
                 return None
             except (ArtifactStoreError, OSError) as error:
-                self._away_until, why = time.monotonic() + _AWAY_SECONDS, str(error)
+                self._unsent_until = time.monotonic() + _AWAY_SECONDS
+                why = str(error)
         shared, near = self._shared.location, self.location
         warnings.warn(NotShared(str(key), shared, near, why), stacklevel=2)
         return None
@@ -162,7 +167,7 @@ class TieredStore(StoreAround):
             return otherwise
         try:
             return ask()
-        except OSError as error:
+        except (OSError, BucketForked) as error:
             if isinstance(error, LinkInStore):
                 raise
             self._away_until = time.monotonic() + _AWAY_SECONDS

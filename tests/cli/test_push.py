@@ -16,9 +16,12 @@ def test_what_is_pushed_is_pulled_elsewhere(shell: Shell, storage: Storage) -> N
 
     status, out, _ = shell("push", "run", storage.url)
     assert status == 0 and out.startswith("6 entries of ") and storage.url in out
+    assert (
+        "has no entry of 'tpyo'"
+        in shell("push", "run", storage.url, "--analysis=tpyo")[2]
+    )
     assert "6 entries there already" in shell("push", "run", storage.url)[1]
     elsewhere = shell.home / "elsewhere"
-    (elsewhere / "checkpoints").mkdir(parents=True)
     assert shell("pull", str(elsewhere), storage.url)[0] == 0
     found = shell.json("ls", str(elsewhere))
     assert len(found) == len(shell.json("ls", "run")) != 0
@@ -38,7 +41,6 @@ def test_a_store_goes_through_one_file(shell: Shell) -> None:
     shell.computed("mean")
 
     assert shell("export", "run", "bundle.tar")[0] == 0
-    (shell.home / "other/checkpoints").mkdir(parents=True)
     status, out, _ = shell("import", "other", "bundle.tar")
     assert status == 0 and out.startswith("3 entries")
     assert shell("verify", "other")[0] == 0

@@ -20,11 +20,13 @@ from zarr.storage import ObjectStore
 
 from artifact_store import buckets
 from artifact_store.artifacts import Artifact
+from artifact_store.bucket_garbage import superfluous
 from artifact_store.buckets import open_bucket
 from artifact_store.errors import (
     BucketFailed,
     BucketForked,
     CorruptArtifact,
+    InThisProcess,
     ResultsDiffer,
     UnknownUrl,
 )
@@ -351,6 +353,72 @@ def test_a_bucket_that_is_not_there_is_told(quick: None, storage: Storage) -> No
 def test_a_url_of_no_known_kind_is_told() -> None:
     with pytest.raises(UnknownUrl, match="Write s3://"):
         store_opened("gopher://x/y")
+
+
+def test_every_letter_of_a_url_is_one_of_a_name(storage: Storage) -> None:
+    names = ["dir", "dir#2", "dir?x", "a b", "a%20b", "100%", "ü"]
+    for number, name in enumerate(names):
+        open_bucket(f"{storage.url}/{name}").put("x", b"%d" % number)
+
+    for number, name in enumerate(names):
+        piece = open_bucket(f"{storage.url}/{name}").get("x")
+        assert piece is not None and piece.content == b"%d" % number
+    assert open_bucket(storage.url).names("") == sorted(names)
+
+
+def test_a_forked_child_has_no_bucket_that_is_new_to_it_either(
+    storage: Storage,
+) -> None:
+    open_bucket(storage.url).get("x")
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        try:
+            open_bucket(f"{storage.url}/another").get("x")
+        except BucketForked:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_what_is_too_large_to_be_ours_is_not_read(
+    store: RemoteStore, storage: Storage
+) -> None:
+    store.publish(key(), publication())
+    (manifest,) = open_bucket(storage.url).listed(".store/entries")
+    open_bucket(storage.url).put(manifest.name, bytes(17 << 20))
+    with storage.line.noting() as requests:
+        with pytest.raises(CorruptArtifact, match="are the most"):
+            another_machine(storage).find(key())
+        store.set_aside(key(), "damaged")
+
+    assert not [one for one in requests if one.sent > 1 << 20]
+    assert store.find(key()) is None
+
+
+def test_what_lies_about_in_a_bucket_is_none_of_ours(
+    store: RemoteStore, storage: Storage
+) -> None:
+    for name in ("data/", "entries/", "data/README", "entries/note.json"):
+        open_bucket(storage.url).put(f".store/{name}", b"")
+    store.publish(key(), publication())
+
+    assert list(store.keys()) == [key()]
+    assert superfluous(store, -10.0) == []
+
+
+def test_memory_lasts_whatever_else_is_opened_and_goes_nowhere() -> None:
+    store = opened("memory://lasting")
+    entry = store.publish(key(), publication({"x": LARGE}))
+    for number in range(300):
+        open_bucket(f"memory://other{number}")
+    found = store.find(key())
+
+    assert found is not None and np.array_equal(Artifact(found).numpy()["x"], LARGE)
+    assert entry.manifest == found.manifest
+    with pytest.raises(InThisProcess, match="no worker has it"):
+        pickle.dumps(store)
 
 
 def test_a_forked_child_is_told_and_does_not_wait_forever(storage: Storage) -> None:

@@ -23,6 +23,7 @@ from artifact_store.errors import (
 from artifact_store.files import Signature
 from artifact_store.manifests import _remembered
 from artifact_store.signing import signing_key
+from artifact_store.stores.around import ReadOnlyStore
 from artifact_store.stores.base import Store
 from artifact_store.stores.local import LocalStore
 from artifact_store.stores.opening import store_opened
@@ -177,6 +178,31 @@ def test_a_shared_store_that_is_away_is_not_asked_at_each_call(
     assert len(asked) == 1
 
 
+def test_a_shared_store_that_cannot_be_written_to_is_read_all_the_same(
+    store: TieredStore, shared: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.publish(key("theirs"), publication())
+
+    def fail(*given: object) -> None:
+        raise BucketFailed(url, "written", "403 Forbidden")
+
+    for verb in ("put", "create"):
+        monkeypatch.setattr(open_bucket(url), verb, fail)
+    with pytest.warns(NotShared, match="403"):
+        store.publish(key(), publication())
+
+    assert store.find(key("theirs")) is not None
+
+
+def test_who_only_looks_keeps_nothing(store: TieredStore, another: TieredStore) -> None:
+    store.publish(key(), publication({"x": LARGE}))
+    found = ReadOnlyStore(another).find(key())
+    assert found is not None
+
+    assert np.array_equal(Artifact(found).numpy()["x"], LARGE)
+    assert not Path(another.location).exists()
+
+
 def test_data_that_were_damaged_in_the_shared_store_are_never_kept(
     store: TieredStore, another: TieredStore, url: str
 ) -> None:
@@ -262,10 +288,11 @@ def test_who_is_second_gets_what_the_first_has_shared(
     assert Artifact(found).numpy()["x"].tolist() == [0.0, 0.0]
 
 
-def test_a_store_travels_by_its_name(tmp_path: Path, url: str) -> None:
-    for name in (str(tmp_path / "near"), url):
+def test_a_store_travels_by_its_name(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "near"), "s3://bucket/prefix"):
         store = store_opened(name)
         assert pickle.loads(pickle.dumps(store)) is store
-    again = pickle.loads(pickle.dumps(tier(str(tmp_path / "near"), f"ro:{url}")))
+    far = str(tmp_path / "far")
+    again = pickle.loads(pickle.dumps(tier(str(tmp_path / "near"), f"ro:{far}")))
     again.publish(key(), publication())
-    assert list(store_opened(url).keys()) == []
+    assert list(store_opened(far).keys()) == []
