@@ -208,16 +208,8 @@ def test_a_bundle_that_unfolds_to_any_size_is_refused(
     with open(folder / "hole", "wb") as file:
         file.truncate(1 << 30)
     bundle = tmp_path / "bundle.tar"
-    command = [
-        "tar",
-        "-S",
-        "--format=gnu",
-        "-cf",
-        bundle,
-        "-C",
-        tmp_path / "sparse",
-        ".store",
-    ]
+    options = ["-S", "--format=gnu", "-cf", str(bundle), "-C", str(tmp_path / "sparse")]
+    command = ["tar", *options, ".store"]
     subprocess.run(command, check=True)
     assert bundle.stat().st_size < 1 << 20
 

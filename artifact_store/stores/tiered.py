@@ -133,8 +133,19 @@ class TieredStore(StoreAround):
         self._asked(lambda: self._shared.foresee(absent), None)
 
     def publish(self, key: Key, publication: Publication) -> Entry:
-        entry = self._near.publish(key, publication)
-        first = self._sent(key, lambda: self._shared.publish(key, publication))
+        def send() -> Entry:
+            return self._shared.publish(key, publication)
+
+        try:
+            entry = self._near.publish(key, publication)
+        except OSError as error:
+            # There is no room, say: better kept far away than not at all.
+            first = self._sent(key, send)
+            if first is None:
+                raise
+            log.warning("%s is kept in %s alone: %s", key, self.shared, error)
+            return first
+        first = self._sent(key, send)
         if first is None or first.manifest.output == entry.manifest.output:
             return entry
         # Somebody else was first, and his result is that of all.

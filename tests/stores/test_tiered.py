@@ -194,6 +194,19 @@ def test_a_shared_store_that_cannot_be_written_to_is_read_all_the_same(
     assert store.find(key("theirs")) is not None
 
 
+def test_what_the_near_store_has_no_room_for_is_kept_far_away(
+    store: TieredStore, shared: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LocalStore, "publish", fail)
+    entry = store.publish(key(), publication({"x": LARGE}))
+
+    assert np.array_equal(Artifact(entry).numpy()["x"], LARGE)
+    assert shared.find(key()) is not None
+
+
 def test_who_only_looks_keeps_nothing(store: TieredStore, another: TieredStore) -> None:
     store.publish(key(), publication({"x": LARGE}))
     found = ReadOnlyStore(another).find(key())
