@@ -734,6 +734,16 @@ class NotShared(UserWarning):
         )
 
 
+class NotReplaced(NotShared):
+    """A result was computed again and kept near, while the shared store still has the one before."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} was replaced in {self.near} and not in {self.shared}: {self.cause} What that holds is the "
+            "result of before, which a push leaves alone: compute it again when it can be written to."
+        )
+
+
 class LabelRead(ArtifactStoreError, RuntimeError):
     """An analysis looked at what is no part of its key."""
 

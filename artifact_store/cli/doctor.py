@@ -157,7 +157,7 @@ def _settings(location: str | None) -> Iterator[_Set]:
 
 
 def _problem(variable: str, said: str | None) -> str:
-    if variable in (STORE_VARIABLE, SHARED_VARIABLE):
+    if variable == STORE_VARIABLE:
         try:
             chosen_store(None, None, "rw")
         except BadSetting as error:

@@ -101,7 +101,7 @@ class BucketGroup(msgspec.Struct, frozen=True):
         bucket = open_bucket(self.url)
         # Zarr believes its metadata, of which no other reader here needs a byte.
         for name, expected in metadata_files(self.arrays).items():
-            piece = bucket.get(f"{self._folder}/{name}")
+            piece = bucket.get(f"{self._folder}/{name}", len(expected))
             if piece is None or piece.content != expected:
                 raise CorruptArtifact(f"{self.place}/{name}", "is not what was written")
         store = ObjectStore(bucket.opened, read_only=True)

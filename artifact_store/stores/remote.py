@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import islice
@@ -297,15 +297,17 @@ class RemoteStore:
                 yield key_of_manifest(UrlPath(listed.name))
 
     def manifests(self, analysis: str | None = None) -> Iterator[Manifest]:
-        keys = self.keys(analysis)
-        while some := list(islice(keys, 1000)):
-            yield from (one for one in self._bucket.each(self._readable, some) if one)
+        return self._each(self._readable, self.keys(analysis))
 
     def every_manifest(self) -> Iterator[Manifest]:
         """Every manifest; raises of one that cannot be read what `find` would."""
-        keys = self.keys()
+        return self._each(self._manifest, self.keys())
+
+    def _each(
+        self, read: Callable[[Key], Manifest | None], keys: Iterator[Key]
+    ) -> Iterator[Manifest]:
         while some := list(islice(keys, 1000)):
-            yield from (one for one in self._bucket.each(self._manifest, some) if one)
+            yield from (one for one in self._bucket.each(read, some) if one)
 
     def _readable(self, key: Key) -> Manifest | None:
         try:

@@ -23,6 +23,7 @@ from artifact_store.errors import (
     BucketForked,
     CorruptArtifact,
     LinkInStore,
+    NotReplaced,
     NotShared,
     NotSigned,
     ReadOnly,
@@ -154,10 +155,12 @@ class TieredStore(StoreAround):
 
     def replace(self, key: Key, publication: Publication) -> Entry:
         entry = self._near.replace(key, publication)
-        self._sent(key, lambda: self._shared.replace(key, publication))
+        self._sent(key, lambda: self._shared.replace(key, publication), NotReplaced)
         return entry
 
-    def _sent(self, key: Key, send: Callable[[], Entry]) -> Entry | None:
+    def _sent(
+        self, key: Key, send: Callable[[], Entry], unsent: type[NotShared] = NotShared
+    ) -> Entry | None:
         """The entry in the shared store, if it could be written there."""
         why = "it could not be written to a moment ago."
         if time.monotonic() >= max(self._away_until, self._unsent_until):
@@ -169,7 +172,7 @@ class TieredStore(StoreAround):
                 self._unsent_until = time.monotonic() + _AWAY_SECONDS
                 why = str(error)
         shared, near = self._shared.location, self.location
-        warnings.warn(NotShared(str(key), shared, near, why), stacklevel=2)
+        warnings.warn(unsent(str(key), shared, near, why), stacklevel=2)
         return None
 
     def _asked(self, ask: Callable[[], T], otherwise: T) -> T:

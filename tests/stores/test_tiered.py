@@ -207,6 +207,16 @@ def test_what_the_near_store_has_no_room_for_is_kept_far_away(
     assert shared.find(key()) is not None
 
 
+def test_what_was_not_replaced_in_the_shared_store_is_told_as_that(
+    store: TieredStore, url: str, unreachable: Callable[[str], None]
+) -> None:
+    store.publish(key(), publication({"x": np.zeros(2)}))
+    unreachable(url)
+
+    with pytest.warns(NotShared, match="a push leaves alone"):
+        store.replace(key(), publication({"x": np.ones(2)}))
+
+
 def test_who_only_looks_keeps_nothing(store: TieredStore, another: TieredStore) -> None:
     store.publish(key(), publication({"x": LARGE}))
     found = ReadOnlyStore(another).find(key())
